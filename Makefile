@@ -1,0 +1,160 @@
+# Rookery's one build. `make help` lists the commands.
+BUILD ?= debug
+CC_debug = gcc
+CC_release = gcc
+CC_asan = gcc
+CC_clang = clang
+CC_tsan = gcc
+CC := $(CC_$(BUILD))
+ifeq ($(CC),)
+$(error BUILD=$(BUILD) is not one of debug release asan clang tsan)
+endif
+
+OUT := build/$(BUILD)
+GEN := build/gen
+MODE_debug = -O1 -g
+MODE_clang = -O1 -g
+MODE_asan = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+MODE_tsan = -O1 -g -fsanitize=thread
+MODE_release = -O2 -g -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fcf-protection \
+	-fno-plt
+LINK_debug =
+LINK_clang =
+LINK_asan = -fsanitize=address,undefined
+LINK_tsan = -fsanitize=thread
+LINK_release = -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack
+
+WARN = -Wall -Wextra -Werror -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wswitch-enum -Wvla -Wundef
+CFLAGS = -std=c17 $(WARN) $(MODE_$(BUILD)) -Isrc -I$(GEN) -Iinclude -I. -MMD -MP
+LDLIBS = -luring -luv -lisal -lcrypto -ljansson -lz -lpthread
+LDFLAGS = $(LINK_$(BUILD))
+
+# Sources by wildcard: a new file needs no line here.
+SRC := $(sort $(wildcard src/*/*.c src/*/*/*.c))
+UNIT_SRC := $(filter %_test.c,$(SRC))
+FUZZ_SRC := $(filter %_fuzz.c,$(SRC))
+CODE_SRC := $(filter-out %_test.c %_fuzz.c,$(SRC))
+MAIN_SRC := src/cli/main.c
+LIB_SRC := $(filter-out $(MAIN_SRC),$(CODE_SRC))
+SIM_SRC := $(sort $(wildcard sim/*.c))
+SIM_UNIT_SRC := $(filter %_test.c,$(SIM_SRC))
+SIM_LIB_SRC := $(filter-out %_test.c sim/simulate.c,$(SIM_SRC))
+SCHEMA := $(sort $(wildcard schema/*.wire schema/*/*.wire))
+
+obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
+LIB := $(OUT)/librookery.a
+SIM_LIB := $(OUT)/libsim.a
+UNIT_BIN := $(patsubst %.c,$(OUT)/test/%,$(UNIT_SRC) $(SIM_UNIT_SRC))
+FUZZ_BIN := $(patsubst %.c,$(OUT)/fuzz/%,$(FUZZ_SRC))
+
+.PHONY: all unit test check sim fuzz fuzz-replay interop bench run install deps gen help clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+all: $(if $(wildcard $(MAIN_SRC)),$(OUT)/rookery) $(LIB) $(if $(wildcard sim/simulate.c),$(OUT)/simulate) $(UNIT_BIN)
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make run            build and start a keeper on 2181 and a broker on 9092
+run: deps
+	@$(MAKE) --no-print-directory BUILD=release build/release/rookery
+	build/release/rookery
+
+## make test           every test that needs no foreign program (under ten minutes)
+test: deps
+	@bash test/run
+
+## make unit           unit tests of this BUILD only
+unit: $(UNIT_BIN)
+	@bash test/unit $(UNIT_BIN)
+
+## make check          style, layers, purity, format
+check: deps
+	@bash test/check
+
+## make sim SEED=n     one seed in the simulator
+sim: deps $(OUT)/simulate
+	$(OUT)/simulate --seed $(or $(SEED),1) $(SIM_ARGS)
+
+## make fuzz NAME=x    fuzz src/*/x_fuzz.c with libFuzzer (needs clang)
+fuzz: deps
+	@bash test/fuzz $(NAME)
+
+fuzz-replay: $(FUZZ_BIN)
+
+## make interop        other people's clients and servers against ours (NAME=x for one case)
+interop: deps
+	@$(MAKE) --no-print-directory BUILD=release build/release/rookery
+	test/interop/run $(NAME)
+
+## make bench          figures side by side with Apache's servers
+bench: deps
+	@$(MAKE) --no-print-directory BUILD=release build/release/rookery
+	bench/run $(NAME)
+
+## make deps           install what the build needs (Debian packages), if missing
+deps:
+	@bash tools/deps
+
+## make gen            show where the generated wire tables are
+gen: $(GEN)/.stamp
+	@ls $(GEN)/wire/gen
+
+PREFIX ?= /usr/local
+## make install        install the release build under PREFIX
+install:
+	@$(MAKE) --no-print-directory BUILD=release build/release/rookery
+	install -D -m 755 build/release/rookery $(DESTDIR)$(PREFIX)/bin/rookery
+
+clean:
+	rm -rf build
+
+# wiregen is built first and writes build/gen/wire/gen/*.h and *.c from schema/.
+build/tools/%: tools/%.c
+	@mkdir -p $(@D)
+	gcc -std=c17 $(WARN) -O1 -g -o $@ $<
+
+$(GEN)/.stamp: build/tools/wiregen $(SCHEMA)
+	@mkdir -p $(GEN)/wire/gen
+	build/tools/wiregen $(GEN)/wire/gen $(SCHEMA)
+	@touch $@
+
+GEN_SRC = $(wildcard $(GEN)/wire/gen/*.c)
+$(OUT)/obj/%.o: %.c | $(GEN)/.stamp
+	@mkdir -p $(@D)
+	@echo "  CC $<"
+	@$(CC) $(CFLAGS) -c -o $@ $<
+
+$(OUT)/gen.stamp: $(GEN)/.stamp
+	@mkdir -p $(OUT)/obj/gen
+	@for f in $(GEN)/wire/gen/*.c; do \
+		echo "  CC $$f"; \
+		$(CC) $(CFLAGS) -c -o $(OUT)/obj/gen/$$(basename $$f .c).o $$f || exit 1; done
+	@touch $@
+
+$(LIB): $(call obj,$(LIB_SRC)) $(OUT)/gen.stamp
+	@rm -f $@
+	@ar rcs $@ $(call obj,$(LIB_SRC)) $(OUT)/obj/gen/*.o
+
+$(SIM_LIB): $(call obj,$(SIM_LIB_SRC))
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(OUT)/rookery: $(call obj,$(MAIN_SRC)) $(LIB)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(OUT)/simulate: $(call obj,sim/simulate.c) $(SIM_LIB) $(LIB)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(OUT)/test/%: $(OUT)/obj/%.o $(if $(SIM_LIB_SRC),$(SIM_LIB)) $(LIB)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+$(OUT)/fuzz/%: $(OUT)/obj/%.o $(OUT)/obj/test/fuzz_replay.o $(LIB)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+-include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,176 @@
+/* Connections: listening, framing by a 4-byte length, replies in request order, backpressure, idle
+ * timeouts. Both protocols use it; it knows neither.
+ *
+ *   socket -> receive buffer -> on_length / on_frame (the protocol) -> net_reply_send -> socket
+ *
+ * Requests are framed as they arrive. The protocol reserves a reply for each request that gets one,
+ * and sends it now or later; net lets replies leave in the order of reservation. net_push puts a
+ * message (a watch event) behind what has been released so far, ahead of replies that are still
+ * open.
+ *
+ * Backpressure: a connection is not read while its open replies or unsent bytes are above the
+ * limits, or while paused; a peer that does not read is closed after send_timeout_ms.
+ *
+ * Memory: connections and buffers from the heap, counted, limited by the options. Shard: one owner.
+ */
+#ifndef NET_NET_H
+#define NET_NET_H
+
+#include "base/diag.h"
+#include "base/heap.h"
+#include "io/io.h"
+
+struct net_connection;
+
+/* A receive buffer. A protocol that needs a frame's bytes after on_frame returns acquires it. */
+struct net_buffer {
+    uint32_t users;
+    uint32_t capacity;
+    struct heap *heap;
+    uint8_t data[];
+};
+
+void net_buffer_acquire(struct net_buffer *buffer);
+void net_buffer_release(struct net_buffer *buffer); /* The last release gives it back. */
+
+/* A range of a file inside a message: sent after the first `position` bytes of the message's own
+ * bytes, without copying. *users is counted down when it has been sent or dropped; the owner of the
+ * file counts it up when it makes the cut, and keeps the file open while it is above zero. */
+struct net_cut {
+    uint32_t position;
+    int32_t file;
+    uint64_t offset;
+    uint64_t size;
+    uint32_t *users;
+};
+
+/* Bytes on their way out. */
+struct net_message {
+    struct list link;
+    struct heap *heap;
+    struct net_cut *cuts; /* [cut_capacity], ascending position, behind data. */
+    uint32_t cut_count;
+    uint32_t cut_capacity;
+    uint32_t size; /* Bytes of data to send, cuts not counted. */
+    uint32_t capacity;
+    uint8_t data[];
+};
+
+struct net_message_options {
+    uint32_t capacity;
+    uint32_t cut_capacity;
+};
+
+/* Room for a message; the caller fills data and size. NULL: the heap's limit is reached. */
+struct net_message *net_message_acquire(struct heap *heap, struct net_message_options options);
+void net_message_release(struct net_message *message);
+
+enum net_verdict_kind {
+    NET_FRAME, /* A frame of `length` bytes follows. */
+    NET_RAW,   /* No framing from here on: on_raw gets every byte, these four first. */
+    NET_REFUSE /* Close, for the reason given. */
+};
+
+struct net_verdict {
+    enum net_verdict_kind kind;
+    uint32_t length;
+    const char *reason; /* Constant text for diag. */
+};
+
+struct net_handler {
+    /* False: refuse it (the limits on counts are net's own). */
+    bool (*on_open)(struct net_connection *connection);
+    /* Called with the first four bytes of each frame, as a big-endian number. */
+    struct net_verdict (*on_length)(struct net_connection *connection, uint32_t length);
+    /* A whole frame without its length. Writable and lent: until return, or as long as the protocol
+     * holds net_connection_buffer. The handler may close the connection. */
+    void (*on_frame)(struct net_connection *connection, uint8_t *data, size_t size);
+    void (*on_raw)(struct net_connection *connection, struct slice bytes);
+    /* The last call for this connection, exactly once for each on_open that returned true. Open
+     * replies stay valid until sent or dropped. */
+    void (*on_close)(struct net_connection *connection, const char *reason);
+};
+
+struct net_options {
+    uint32_t connection_count_max;
+    uint32_t connection_count_max_per_address; /* 0: no limit. */
+    uint32_t receive_bytes_first;              /* Size of a fresh receive buffer, e.g. 16 KiB. */
+    uint32_t open_reply_count_max;             /* Of one connection, before it is no longer read. */
+    uint32_t unsent_bytes_max;                 /* The same; cuts count too. */
+    uint32_t idle_timeout_ms;                  /* No byte received for so long: close. 0: never. */
+    uint32_t first_frame_timeout_ms; /* For a connection that has not sent a whole frame. */
+    uint32_t send_timeout_ms;        /* No byte taken by the peer for so long: close. */
+    uint32_t backlog;
+};
+
+struct net;
+
+/* An end of a connection as the protocol sees it: set user, read the rest. */
+struct net_connection {
+    struct net *net;
+    void *user; /* The protocol's. */
+    struct io_address peer;
+    struct io_address local;
+    uint64_t id; /* Grows; never used twice. */
+    uint64_t received_bytes;
+    uint64_t sent_bytes;
+    struct net_connection_state *state; /* net's own. */
+};
+
+struct net_listener;
+
+/* ERR_NO_MEMORY. Keeps all arguments. */
+MUST_CHECK enum err net_init(struct net **net, struct io *io, struct heap *heap, struct diag *diag,
+                             struct net_options options);
+
+/* Closes everything and waits for nothing: on_close runs for each connection. */
+void net_deinit(struct net *net);
+
+/* Opens a listening socket and accepts on it; address gets the port that was bound. ERR_BUSY: the
+ * port is in use; ERR_PERMISSION; ERR_IO. */
+MUST_CHECK enum err net_listen(struct net *net, struct io_address *address,
+                               const struct net_handler *handler);
+
+/* Dials; on_open or on_close (if it fails) follows. ERR_NO_MEMORY, ERR_LIMIT. */
+MUST_CHECK enum err net_connect(struct net *net, const struct io_address *address,
+                                const struct net_handler *handler, void *user);
+
+/* The buffer that holds the frame of the running on_frame: acquire it to keep the frame. */
+struct net_buffer *net_connection_buffer(struct net_connection *connection);
+
+/* Stops and starts framing and reading; pausing takes effect after the running on_frame. */
+void net_connection_pause(struct net_connection *connection);
+void net_connection_resume(struct net_connection *connection);
+
+/* A place in the order of replies. */
+struct net_reply {
+    struct list link;
+    struct net_connection *connection; /* NULL once the connection is closed. */
+    struct net_message *message;
+    bool is_ready;
+    struct heap *heap;
+};
+
+/* NULL: the heap's limit is reached; the protocol closes the connection. Lends: until sent or
+ * dropped. */
+struct net_reply *net_reply_reserve(struct net_connection *connection);
+
+/* Takes message. It leaves when all replies reserved before it have left. */
+void net_reply_send(struct net_reply *reply, struct net_message *message);
+
+/* This request gets no reply. */
+void net_reply_drop(struct net_reply *reply);
+
+/* Takes message: leaves behind the replies released so far. */
+void net_push(struct net_connection *connection, struct net_message *message);
+
+/* Closes when everything released so far has been sent (or at once if after_sending is false).
+ * on_close runs before this returns when nothing is left to send, later otherwise; no on_frame
+ * follows. */
+void net_connection_close(struct net_connection *connection, const char *reason,
+                          bool after_sending);
+
+uint32_t net_connection_count(const struct net *net);
+uint32_t net_connection_open_reply_count(const struct net_connection *connection);
+
+#endif
