@@ -6,6 +6,8 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
+#include "base/macros.h"
+
 #define ERR_LIST(X)                                                                                \
     X(OK, "no error")                                                                              \
     X(NO_MEMORY, "out of the memory given to this part")                                           \
