@@ -1,0 +1,82 @@
+"""Builds the peers' programs with their own compilers, below build/interop, when their sources are newer."""
+
+import fcntl
+import pathlib
+import shutil
+import subprocess
+
+from . import places
+from .process import Failure
+
+
+def _run(command, directory=None):
+    done = subprocess.run([str(word) for word in command], cwd=directory, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failure(f"{command[0]} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+class _Lock:
+    """Two cases may want one program at the same time: the second waits for the first one's build."""
+
+    def __enter__(self):
+        places.BUILD.mkdir(parents=True, exist_ok=True)
+        self._file = open(places.BUILD / "lock", "w")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_):
+        self._file.close()
+
+
+def _is_fresh(stamp, *sources):
+    return stamp.exists() and all(s.stat().st_mtime < stamp.stat().st_mtime for s in sources)
+
+
+def _place(source, suffix=""):
+    return places.BUILD / (str(pathlib.Path(source).with_suffix("")).replace("/", "-") + suffix)
+
+
+def java(source, jars):
+    """Compiles one file against a class path; returns the directory of its classes."""
+    classes = _place(source, f"-{jars}")
+    stamp = classes / "stamp"
+    jar_stamp = places.CACHE / "stamp" / f"jars-{jars}"
+    with _Lock():
+        if not _is_fresh(stamp, places.HERE / source, jar_stamp):
+            shutil.rmtree(classes, ignore_errors=True)
+            classes.mkdir(parents=True)
+            _run(["javac", "-nowarn", "-proc:none", "-cp", places.class_path(jars), "-d", classes, places.HERE / source])
+            stamp.touch()
+    return classes
+
+
+def go(source):
+    """Builds one file inside the module that holds the Go peers; returns the program."""
+    program = _place(source)
+    with _Lock():
+        if not _is_fresh(program, places.HERE / source, places.CACHE / "stamp" / "go"):
+            home = places.CACHE / "go" / program.name
+            home.mkdir(parents=True, exist_ok=True)
+            shutil.copy(places.HERE / source, home / "main.go")
+            _run(["go", "build", "-mod=mod", "-o", program, f"./{program.name}"], places.CACHE / "go")
+    return program
+
+
+def c(source):
+    """Builds one file against Apache's C client."""
+    program = _place(source)
+    with _Lock():
+        if not _is_fresh(program, places.HERE / source):
+            _run(["cc", "-std=gnu17", "-Wall", "-Wextra", "-DTHREADED", "-o", program, places.HERE / source,
+                  "-lzookeeper_mt", "-lpthread"])
+    return program
+
+
+def node(source):
+    """Node finds packages beside the program that asks for them, so the program is copied there."""
+    home = places.CACHE / "node" / _place(source, ".js").name
+    with _Lock():
+        if not _is_fresh(home, places.HERE / source):
+            shutil.copy(places.HERE / source, home)
+            home.touch()
+    return ["node", home]

@@ -1,0 +1,112 @@
+"""The servers of a case: a keeper or a broker, by us or by Apache, started from the same configuration file."""
+
+import time
+
+from . import places, probe
+from .process import Failure, Process
+
+START_S = 40
+STOP_S = 30
+
+
+class Server:
+    """A server that can be started, stopped, killed and started again on the same port and directory."""
+
+    def __init__(self, case, kind, name, directory, port, config, settings, command, answers):
+        self.case = case
+        self.kind = kind
+        self.name = name
+        self.directory = directory
+        self.port = port
+        self.address = f"127.0.0.1:{port}"
+        self.config = directory / config
+        self.settings = settings
+        self.process = None
+        self._command = command
+        self._answers = answers
+        self._starts = 0
+
+    def start(self):
+        """Starts it and returns when it answers."""
+        self.config.write_text("".join(f"{key}={value}\n" for key, value in self.settings.items()))
+        self._starts += 1
+        self.process = Process([*self._command, self.config], self.directory, f"{self.name}-{self._starts}")
+        self.case.own(self.process)
+        started = time.monotonic()
+        while not self._answers(self.port):
+            if not self.process.is_alive():
+                raise Failure(f"{self.name} ({self.kind}) ended at start with status {self.process.wait(5)}: "
+                              f"see {self.process.path.with_suffix('.err')}")
+            if time.monotonic() - started > START_S:
+                raise Failure(f"{self.name} ({self.kind}) does not answer on {self.address} after {START_S} s")
+            time.sleep(0.02)
+        self.case.say(f"{self.name} ({self.kind}) answers on {self.address} "
+                      f"after {time.monotonic() - started:.2f} s")
+        return self
+
+    def stop(self):
+        """SIGTERM; it must end by itself. 0 or death by that very signal counts as clean."""
+        self.process.child.terminate()
+        status = self.process.wait(STOP_S)
+        if status not in (0, -15, 143):
+            raise Failure(f"{self.name} ({self.kind}) ended with status {status} on SIGTERM")
+        self.case.say(f"{self.name} stopped")
+
+    def kill(self):
+        """SIGKILL."""
+        self.process.kill()
+        self.case.say(f"{self.name} killed")
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def check_alive(self):
+        if not self.process.is_alive():
+            raise Failure(f"{self.name} ({self.kind}) died with status {self.process.wait(5)}: "
+                          f"see {self.process.path.with_suffix('.err')}")
+
+
+def keeper(case, kind, name, directory, port, data=None, **settings):
+    """A keeper of `kind` (rookery or apache) on a data directory, its own by default."""
+    config = {
+        "tickTime": 500,
+        "dataDir": data or directory / "data",
+        "clientPort": port,
+        "clientPortAddress": "127.0.0.1",
+        "maxClientCnxns": 0,
+        "maxSessionTimeout": 40000,
+        "admin.enableServer": "false",
+        "4lw.commands.whitelist": "*",
+        **{key.replace("__", "."): value for key, value in settings.items()},
+    }
+
+    if kind == "rookery":
+        command = [places.rookery(), "keeper"]
+    else:
+        command = places.java("zookeeper", "org.apache.zookeeper.server.quorum.QuorumPeerMain")
+    directory.mkdir(parents=True, exist_ok=True)
+    return Server(case, kind, name, directory, port, "zoo.cfg", config, command, probe.keeper_answers)
+
+
+def broker(case, kind, name, directory, port, zookeeper, broker_id=0, **settings):
+    """A broker of `kind` (rookery or apache) on the keeper that answers at `zookeeper`."""
+    config = {
+        "broker.id": broker_id,
+        "listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "log.dirs": directory / "journals",
+        "zookeeper.connect": zookeeper,
+        "num.partitions": 1,
+        "offsets.topic.replication.factor": 1,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "group.initial.rebalance.delay.ms": 0,
+        **{key.replace("__", "."): value for key, value in settings.items()},
+    }
+
+    if kind == "rookery":
+        command = [places.rookery(), "broker"]
+    else:
+        command = places.java("kafka3", "kafka.Kafka")
+    directory.mkdir(parents=True, exist_ok=True)
+    return Server(case, kind, name, directory, port, "server.properties", config, command, probe.broker_answers)
