@@ -1,0 +1,64 @@
+/* What the journals of one directory tree share: the file system's free space, the limit on open
+ * files, the writers, and the verdict when the disk fails.
+ *
+ * A disk refuses appends before it is full: below reserve_bytes of free space journal_append says
+ * ERR_NO_SPACE until space returns. A write that meets a full disk all the same (somebody else
+ * filled it) waits and is repeated; nothing that was accepted is lost, nothing is acknowledged
+ * early.
+ *
+ * A write or sync that fails for any other reason is never repeated: the kernel may have dropped
+ * the pages. Without on_failed that is io_fatal; with it the disk is failed for good, open appends
+ * end with ERR_IO, and the other disks of the process go on.
+ *
+ * Memory: writer_count writers of about 1.3 KiB from the heap. Shard: one owner.
+ */
+#ifndef JOURNAL_JOURNAL_DISK_H
+#define JOURNAL_JOURNAL_DISK_H
+
+#include "base/diag.h"
+#include "base/heap.h"
+#include "base/pool.h"
+#include "io/io.h"
+
+struct journal_disk;
+
+struct journal_disk_options {
+    const char *path;           /* Keeps. A directory on the disk. */
+    uint64_t reserve_bytes;     /* No appends below so much free space. 0: never asks. */
+    uint32_t writer_count;      /* Writes in flight at once, of all journals: 1 to some hundreds. */
+    uint32_t handle_count_max;  /* Open segments; idle ones are closed beyond that. 0: no limit. */
+    uint32_t check_interval_ms; /* Between two looks at the free space; 0: 1000. */
+
+    /* The disk has failed: what was tried, on which path, and a negative errno. Runs once. NULL:
+     * a failure is io_fatal. */
+    void (*on_failed)(struct journal_disk *disk, const char *what, const char *path, int error);
+    void *user;
+};
+
+struct journal_disk {
+    struct io *io;
+    struct heap *heap;
+    struct diag *diag;
+    struct journal_disk_options options;
+    struct pool writers;
+    struct list waiting; /* Journals that want a writer. */
+    struct list open;    /* Segments with an open handle, least recently used first. */
+    uint32_t open_count;
+    bool is_full;
+    bool is_failed;
+    uint64_t check_at_ns;
+    uint64_t unchecked_bytes; /* Accepted since the last look at the free space. */
+    uint64_t free_bytes;      /* At the last look. */
+};
+
+/* ERR_NO_MEMORY. Keeps all arguments. */
+MUST_CHECK enum err journal_disk_init(struct journal_disk *disk, struct io *io, struct heap *heap,
+                                      struct diag *diag, struct journal_disk_options options);
+
+/* No journal of it may be open. */
+void journal_disk_deinit(struct journal_disk *disk);
+
+/* Whether size more bytes may be promised now. ERR_NO_SPACE; ERR_IO: the disk has failed. */
+MUST_CHECK enum err journal_disk_admit(struct journal_disk *disk, uint64_t size);
+
+#endif
