@@ -1,0 +1,113 @@
+/* What this broker knows of the cluster: brokers, topics, who leads each partition. Requests are
+ * answered from it.
+ *
+ * It follows the controller's UpdateMetadata messages and nothing else, so it may lag behind the
+ * keeper by a moment, on every broker alike. A topic disappears when its deletion starts.
+ *
+ * Memory: counted heap. Pointers and slices stay valid until the io loop runs again (a request
+ * handler may use them until it returns, not across a wait). Shard: one owner.
+ */
+#ifndef SERVER_BROKER_METADATA_VIEW_H
+#define SERVER_BROKER_METADATA_VIEW_H
+
+#include "base/err.h"
+#include "base/hash_table.h"
+#include "base/list.h"
+#include "broker/control_message.h"
+
+struct metadata_partition {
+    int32_t leader; /* control_leader_none: nobody. A partition that does not exist (a hole, which
+                       no Apache tool makes) has leader_epoch -1 and no replicas. */
+    int32_t leader_epoch;
+    int32_t controller_epoch;
+    int32_t partition_epoch;
+    uint32_t replica_count;
+    uint32_t isr_count;
+    int32_t *replicas;
+    int32_t *isr; /* In the same block as replicas. */
+};
+
+struct metadata_topic {
+    struct hash_link by_name;
+    struct hash_link by_id;
+    struct list link; /* In metadata_view.topics, by order of arrival. */
+    struct slice name;
+    struct uuid id;
+    bool is_internal; /* __consumer_offsets or __transaction_state. */
+    uint32_t partition_count;
+    struct metadata_partition *partitions; /* [partition_count], by index. */
+};
+
+struct metadata_broker {
+    struct list link; /* In metadata_view.brokers, by id. */
+    struct broker_record record;
+    struct broker_endpoint *endpoints;
+};
+
+/* Told after each change; embed it and add it with metadata_view_listen. */
+struct metadata_listener {
+    void (*changed)(struct metadata_listener *listener);
+    struct list link;
+};
+
+struct metadata_view {
+    struct heap *heap;
+    uint64_t hash_seed;
+    struct hash_table topics_by_name;
+    struct hash_table topics_by_id;
+    struct list topics;
+    struct list brokers;
+    struct list listeners;
+    uint32_t topic_count;
+    uint32_t partition_count;
+    uint32_t broker_count;
+    int32_t controller_id; /* -1: none is known. */
+    int32_t controller_epoch;
+    uint64_t change_count; /* Grows with each change, for caches. */
+};
+
+struct metadata_view_options {
+    uint64_t hash_seed;
+};
+
+/* ERR_NO_MEMORY. Keeps heap. */
+MUST_CHECK enum err metadata_view_init(struct metadata_view *view, struct heap *heap,
+                                       struct metadata_view_options options);
+void metadata_view_deinit(struct metadata_view *view);
+
+/* The topic, or NULL. */
+struct metadata_topic *metadata_view_topic(const struct metadata_view *view, struct slice name);
+struct metadata_topic *metadata_view_topic_by_id(const struct metadata_view *view, struct uuid id);
+
+/* The partition, or NULL. */
+struct metadata_partition *metadata_view_partition(const struct metadata_view *view,
+                                                   struct slice topic, int32_t index);
+
+/* The live broker, or NULL. */
+struct metadata_broker *metadata_view_broker(const struct metadata_view *view, int32_t id);
+
+/* The endpoint of this listener, or NULL. */
+const struct broker_endpoint *metadata_broker_endpoint(const struct metadata_broker *broker,
+                                                       struct slice listener);
+
+#define metadata_view_each_topic(it, view)                                                         \
+    for (struct metadata_topic *it = metadata_view_next_topic(view, NULL); it != NULL;             \
+         it = metadata_view_next_topic(view, it))
+#define metadata_view_each_broker(it, view)                                                        \
+    for (struct metadata_broker *it = metadata_view_next_broker(view, NULL); it != NULL;           \
+         it = metadata_view_next_broker(view, it))
+struct metadata_topic *metadata_view_next_topic(const struct metadata_view *view,
+                                                const struct metadata_topic *topic);
+struct metadata_broker *metadata_view_next_broker(const struct metadata_view *view,
+                                                  const struct metadata_broker *broker);
+
+/* Keeps listener until metadata_view_unlisten. */
+void metadata_view_listen(struct metadata_view *view, struct metadata_listener *listener);
+void metadata_view_unlisten(struct metadata_view *view, struct metadata_listener *listener);
+
+/* Follows an UpdateMetadata message; epochs were checked before. ERR_NO_MEMORY: some of it is not
+ * known here now; the controller repeats it. */
+MUST_CHECK enum err metadata_view_update(struct metadata_view *view,
+                                         const struct control_message *message);
+
+#endif
