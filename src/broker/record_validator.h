@@ -1,0 +1,41 @@
+/* Whether the records field of a Produce request may be appended, and what to answer if not.
+ *
+ * Everything is checked that needs no decompression: structure, CRC, header fields, and for
+ * uncompressed batches every record. A compressed batch is carried untouched and trusted to hold
+ * what its header says (docs/compatibility.md).
+ *
+ * Produce 0-2 may hold several batches, and messages of magic 0 and 1; those are refused with
+ * UNSUPPORTED_FOR_MESSAGE_FORMAT.
+ *
+ * Memory: none. Shard: any.
+ */
+#ifndef BROKER_RECORD_VALIDATOR_H
+#define BROKER_RECORD_VALIDATOR_H
+
+#include "base/slice.h"
+#include "broker/error_code.h"
+#include "broker/partition_config.h"
+#include "broker/record_batch.h"
+
+struct record_rules {
+    const struct partition_config *config;
+    int64_t now_ms;          /* Wall clock. */
+    int16_t produce_version; /* Of the request. */
+    bool is_internal;        /* From ourselves: control batches and any producer id allowed. */
+};
+
+struct record_verdict {
+    enum error_code code;
+    const char *message;  /* Constant text for the reply and for diag; NULL without an error. */
+    int32_t batch_index;  /* Of the first fault. Produce 8+: RecordErrors[].BatchIndex is */
+    int32_t record_index; /* record_index, when it is not -1. */
+    uint32_t batch_count;
+    bool is_transactional; /* A batch is transactional (authorise by each batch). */
+    bool is_idempotent;    /* A batch has a producer id. */
+};
+
+/* Lends nothing; records may be null. */
+struct record_verdict record_validator_check(const struct record_rules *rules,
+                                             struct slice records);
+
+#endif

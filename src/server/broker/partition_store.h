@@ -1,0 +1,156 @@
+/* The storage of one partition: its segments on the disk, its offsets, its producers and epochs.
+ *
+ *   append -> offsets, epoch and index entry are decided at once, the bytes wait their turn
+ *          -> one vectored write for all that wait (one copy: receive buffer to page cache)
+ *          -> done if PARTITION_WRITTEN is enough, else one fdatasync for all that wait
+ *   read   -> a range of a segment file, to be sent without copying
+ *
+ * Offsets: log_start_offset <= high_watermark <= written_offset <= log_end_offset. A record counts
+ * as written when its write completed; the high watermark passes a record when it and all before it
+ * have reached the durability that their append asked for. Consumers read below the high watermark.
+ *
+ * Memory: about 500 bytes for an idle partition; a writer of some KiB while appends are in flight
+ * and index entries wait. Shard: one owner.
+ */
+#ifndef SERVER_BROKER_PARTITION_STORE_H
+#define SERVER_BROKER_PARTITION_STORE_H
+
+#include "base/slice.h"
+#include "broker/error_code.h"
+#include "broker/partition_config.h"
+#include "broker/record_batch.h"
+#include "broker/topic_id.h"
+#include "io/io.h"
+
+struct partition_store;
+
+/* What readers may ask of a store at any time. */
+struct slice partition_store_topic(const struct partition_store *store); /* Lends. */
+int32_t partition_store_partition(const struct partition_store *store);
+const struct topic_id *partition_store_topic_id(const struct partition_store *store);
+const struct partition_config *partition_store_config(const struct partition_store *store);
+int64_t partition_store_log_start_offset(const struct partition_store *store);
+int64_t partition_store_high_watermark(const struct partition_store *store);
+int64_t partition_store_log_end_offset(const struct partition_store *store);
+int32_t partition_store_leader_epoch(const struct partition_store *store); /* -1: never led. */
+uint64_t partition_store_size_bytes(const struct partition_store *store);
+
+/* NULL: the partition is online. Otherwise why not, for people; every request gets
+ * KAFKA_STORAGE_ERROR. */
+const char *partition_store_offline_reason(const struct partition_store *store);
+
+/* A pointer of the owner's own, NULL at first. */
+void partition_store_set_user(struct partition_store *store, void *user);
+void *partition_store_user(const struct partition_store *store);
+
+/* The topic's configuration has changed. */
+void partition_store_configure(struct partition_store *store, struct partition_config config);
+
+/* The topic id that the cluster says: written to partition.metadata if there is none yet. False:
+ * the directory belongs to another id (INCONSISTENT_TOPIC_ID). */
+bool partition_store_adopt_topic_id(struct partition_store *store, struct topic_id id);
+
+/* This broker leads the partition from now on, in this epoch: remembers where the epoch starts.
+ * Epochs never go back; the same one again changes nothing. */
+void partition_store_lead(struct partition_store *store, int32_t leader_epoch);
+
+enum partition_durability {
+    PARTITION_WRITTEN, /* In the page cache: survives the process. */
+    PARTITION_DURABLE, /* On the disk: survives the machine. */
+};
+
+/* One records field on its way. A field of whoever waits. */
+struct partition_append {
+    /* The caller's: set before, kept until done. */
+    uint8_t *data; /* Whole batches that record_validator_check accepted; stamped in place. */
+    uint32_t size;
+    enum partition_durability durability;
+    void (*done)(struct partition_append *append, enum error_code code);
+    /* Results, valid once partition_store_append has returned NONE. */
+    int64_t base_offset;
+    int64_t last_offset;
+    int64_t log_append_time_ms; /* -1 for CreateTime. */
+    int64_t log_start_offset;
+    bool
+        is_duplicate; /* Already in the log: nothing is written, the offsets are the first ones'. */
+    /* The store's. */
+    struct list link;
+    uint64_t position;
+    int64_t wait_offset;
+};
+
+/* NONE: append->done will run, with NONE or with KAFKA_STORAGE_ERROR (disk full, or directory
+ * offline), never before this returns. Otherwise the code to answer, and done does not run:
+ * OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, RECORD_LIST_TOO_LARGE, KAFKA_STORAGE_ERROR,
+ * NOT_LEADER_OR_FOLLOWER (partition_store_lead was never called), THROTTLING_QUOTA_EXCEEDED (too
+ * many bytes wait for the disk; the caller had better stop reading from the client). */
+enum error_code partition_store_append(struct partition_store *store,
+                                       struct partition_append *append);
+
+/* A range of a segment to send. A field of whoever waits. */
+struct partition_read {
+    /* The caller's. */
+    int64_t offset;     /* From the batch that holds it. */
+    int64_t offset_end; /* Nothing at or above it: the high watermark for consumers. */
+    uint32_t bytes_max;
+    bool at_least_one; /* The first batch is returned whole even if it is larger. */
+    void (*done)(struct partition_read *read, enum error_code code);
+    /* Results. size 0: nothing to read at offset. */
+    int32_t file;
+    uint32_t size;
+    uint64_t position;
+    uint32_t *users; /* Already counted up once for the caller: give it to a net_cut, or count it
+                        down. NULL if size is 0. */
+    /* The store's. */
+    struct partition_store *store;
+    struct list link;
+    void *scan;
+};
+
+/* True: the results (and *code) are there now, from memory; done does not run. False: done will
+ * run. Codes: NONE, OFFSET_OUT_OF_RANGE (below the log start or above the log end),
+ * KAFKA_STORAGE_ERROR. The range begins with the batch that holds offset and may end inside a batch
+ * (Kafka's clients drop a partial tail), but holds at least one whole batch if at_least_one. */
+bool partition_store_read(struct partition_store *store, struct partition_read *read,
+                          enum error_code *code);
+
+/* ListOffsets. */
+enum {
+    PARTITION_LATEST = -1,        /* The high watermark. */
+    PARTITION_EARLIEST = -2,      /* The log start. */
+    PARTITION_MAX_TIMESTAMP = -3, /* The record with the largest timestamp. */
+    PARTITION_EARLIEST_LOCAL = -4,
+};
+
+struct partition_lookup {
+    /* The caller's. */
+    int64_t timestamp_ms; /* Or one of the above. */
+    void (*done)(struct partition_lookup *lookup, enum error_code code);
+    /* Results; -1 each when no record matches. */
+    int64_t offset;
+    int64_t timestamp_found_ms;
+    int32_t leader_epoch;
+    /* The store's. */
+    struct partition_store *store;
+    struct list link;
+    void *scan;
+};
+
+/* As partition_store_read: true means that the results are there now. */
+bool partition_store_lookup(struct partition_store *store, struct partition_lookup *lookup,
+                            enum error_code *code);
+
+/* OffsetForLeaderEpoch: the largest epoch <= epoch and where it ends; -1 and -1: unknown. */
+struct partition_epoch_end {
+    int32_t leader_epoch;
+    int64_t end_offset;
+};
+struct partition_epoch_end partition_store_epoch_end(const struct partition_store *store,
+                                                     int32_t leader_epoch);
+
+/* DeleteRecords: nothing below offset (-1: the high watermark) is readable any more. NONE with
+ * *log_start_offset, or OFFSET_OUT_OF_RANGE. Files go with the next retention. */
+enum error_code partition_store_delete_records(struct partition_store *store, int64_t offset,
+                                               int64_t *log_start_offset);
+
+#endif
