@@ -4,10 +4,10 @@
  *   recovery-point-offset-checkpoint  log-start-offset-checkpoint  replication-offset-checkpoint
  *   rookery-synced            ours: how far each partition is known to be on the disk
  *
- * Life: init, open (lock and meta.properties), load (all partitions; recovers after a crash), work,
- * close (clean) or deinit (as a crash would leave it). Opening, loading, creating, deleting and
- * closing take time and call back; nothing here blocks the loop, and no callback runs before the
- * function that it was given to has returned.
+ * Life: init, open (lock and meta.properties), load (all partitions; recovers after a crash),
+ * identify (once the keeper has told the cluster's id), work, close (clean) or deinit (as a crash
+ * would leave it). Open and load wait for the disk: at start only, not from a callback of io. The
+ * others call back, never before they have returned.
  *
  * A failed write or sync that is not a full disk takes the whole directory offline: its partitions
  * answer KAFKA_STORAGE_ERROR and on_offline tells the owner.
@@ -62,23 +62,27 @@ MUST_CHECK enum err log_directory_init(struct log_directory **directory, struct 
 void log_directory_deinit(struct log_directory *directory);
 
 /* Creates the directory if it is missing, locks it, reads meta.properties; afterwards
- * log_directory_meta tells what it says. ERR_BUSY: another process has it; ERR_MALFORMED,
- * ERR_UNSUPPORTED: meta.properties; ERR_IO, ERR_PERMISSION. A diag line says more. */
-void log_directory_open(struct log_directory *directory, void (*done)(void *context, enum err err),
-                        void *context);
+ * log_directory_meta tells what it says. Waits for the disk. ERR_BUSY: another process has it;
+ * ERR_MALFORMED, ERR_UNSUPPORTED: meta.properties; ERR_IO, ERR_PERMISSION. A diag line says more.
+ */
+MUST_CHECK enum err log_directory_open(struct log_directory *directory);
 
 /* NULL: the directory has none yet. */
 const struct meta_properties *log_directory_meta(const struct log_directory *directory);
 
-/* Writes meta.properties if it is missing, else compares; then loads every partition. ERR_CONFIG:
- * another cluster's or broker's directory, or an unrelated directory in it; ERR_IO. Damage in one
- * partition is not an error: that partition is offline. */
+/* Loads every partition, and recovers them all if the last end was not clean. Waits for the disk.
+ * ERR_CONFIG: an unrelated directory lies in it; ERR_IO, ERR_NO_MEMORY, ERR_LIMIT. Damage in one
+ * partition is not an error: that partition is offline, and a diag line names file and place. */
+MUST_CHECK enum err log_directory_load(struct log_directory *directory);
+
+/* Writes meta.properties if it is missing, else compares. ERR_CONFIG: the directory belongs to
+ * another cluster or broker: stop. May be asked before load as well as after it. */
 struct log_directory_identity {
-    const char *cluster_id;
+    const char *cluster_id; /* Borrows. */
     int32_t broker_id;
 };
-void log_directory_load(struct log_directory *directory, struct log_directory_identity identity,
-                        void (*done)(void *context, enum err err), void *context);
+void log_directory_identify(struct log_directory *directory, struct log_directory_identity identity,
+                            void (*done)(void *context, enum err err), void *context);
 
 /* NULL: not here. Offline partitions are found too. */
 struct partition_store *log_directory_find(struct log_directory *directory, struct slice topic,

@@ -21,6 +21,7 @@
 #include "broker/record_batch.h"
 #include "broker/topic_id.h"
 #include "io/io.h"
+#include "journal/journal.h"
 
 struct partition_store;
 
@@ -74,9 +75,11 @@ struct partition_append {
     bool
         is_duplicate; /* Already in the log: nothing is written, the offsets are the first ones'. */
     /* The store's. */
-    struct list link;
-    uint64_t position;
-    int64_t wait_offset;
+    struct partition_store *store;
+    struct list link; /* In store->appends, by offset. */
+    struct journal_append journal;
+    struct iovec vector;
+    bool is_reached; /* It has the durability that it asked for. */
 };
 
 /* NONE: append->done will run, with NONE or with KAFKA_STORAGE_ERROR (disk full, or directory
@@ -90,8 +93,8 @@ enum error_code partition_store_append(struct partition_store *store,
 /* A range of a segment to send. A field of whoever waits. */
 struct partition_read {
     /* The caller's. */
-    int64_t offset;     /* From the batch that holds it. */
-    int64_t offset_end; /* Nothing at or above it: the high watermark for consumers. */
+    int64_t offset;  /* From the batch that holds it. */
+    bool to_log_end; /* For replicas; consumers read below the high watermark. */
     uint32_t bytes_max;
     bool at_least_one; /* The first batch is returned whole even if it is larger. */
     void (*done)(struct partition_read *read, enum error_code code);
