@@ -2,6 +2,7 @@
 #ifndef BROKER_ERROR_CODE_H
 #define BROKER_ERROR_CODE_H
 
+/* clang-format off */
 #define KAFKA_ERROR_LIST(X)                                                                        \
     X(UNKNOWN_SERVER_ERROR, -1)                                                                    \
     X(NONE, 0)                                                                                     \
@@ -60,12 +61,18 @@
     X(TRANSACTIONAL_ID_AUTHORIZATION_FAILED, 53)                                                   \
     X(SECURITY_DISABLED, 54)                                                                       \
     X(OPERATION_NOT_ATTEMPTED, 55)                                                                 \
-    X(STORAGE_ERROR, 56)                                                                           \
+    X(KAFKA_STORAGE_ERROR, 56)                                                                     \
     X(LOG_DIR_NOT_FOUND, 57)                                                                       \
     X(SASL_AUTHENTICATION_FAILED, 58)                                                              \
     X(UNKNOWN_PRODUCER_ID, 59)                                                                     \
     X(REASSIGNMENT_IN_PROGRESS, 60)                                                                \
     X(DELEGATION_TOKEN_AUTH_DISABLED, 61)                                                          \
+    X(DELEGATION_TOKEN_NOT_FOUND, 62)                                                              \
+    X(DELEGATION_TOKEN_OWNER_MISMATCH, 63)                                                         \
+    X(DELEGATION_TOKEN_REQUEST_NOT_ALLOWED, 64)                                                    \
+    X(DELEGATION_TOKEN_AUTHORIZATION_FAILED, 65)                                                   \
+    X(DELEGATION_TOKEN_EXPIRED, 66)                                                                \
+    X(INVALID_PRINCIPAL_TYPE, 67)                                                                  \
     X(NON_EMPTY_GROUP, 68)                                                                         \
     X(GROUP_ID_NOT_FOUND, 69)                                                                      \
     X(FETCH_SESSION_ID_NOT_FOUND, 70)                                                              \
@@ -91,11 +98,48 @@
     X(PRODUCER_FENCED, 90)                                                                         \
     X(RESOURCE_NOT_FOUND, 91)                                                                      \
     X(DUPLICATE_RESOURCE, 92)                                                                      \
+    X(UNACCEPTABLE_CREDENTIAL, 93)                                                                 \
+    X(INCONSISTENT_VOTER_SET, 94)                                                                  \
+    X(INVALID_UPDATE_VERSION, 95)                                                                  \
+    X(FEATURE_UPDATE_FAILED, 96)                                                                   \
+    X(PRINCIPAL_DESERIALIZATION_FAILURE, 97)                                                       \
+    X(SNAPSHOT_NOT_FOUND, 98)                                                                      \
+    X(POSITION_OUT_OF_RANGE, 99)                                                                   \
     X(UNKNOWN_TOPIC_ID, 100)                                                                       \
+    X(DUPLICATE_BROKER_REGISTRATION, 101)                                                          \
+    X(BROKER_ID_NOT_REGISTERED, 102)                                                               \
     X(INCONSISTENT_TOPIC_ID, 103)                                                                  \
     X(INCONSISTENT_CLUSTER_ID, 104)                                                                \
+    X(TRANSACTIONAL_ID_NOT_FOUND, 105)                                                             \
     X(FETCH_SESSION_TOPIC_ID_ERROR, 106)                                                           \
-    X(UNSUPPORTED_ENDPOINT_TYPE, 115)
+    X(INELIGIBLE_REPLICA, 107)                                                                     \
+    X(NEW_LEADER_ELECTED, 108)                                                                     \
+    X(OFFSET_MOVED_TO_TIERED_STORAGE, 109)                                                         \
+    X(FENCED_MEMBER_EPOCH, 110)                                                                    \
+    X(UNRELEASED_INSTANCE_ID, 111)                                                                 \
+    X(UNSUPPORTED_ASSIGNOR, 112)                                                                   \
+    X(STALE_MEMBER_EPOCH, 113)                                                                     \
+    X(MISMATCHED_ENDPOINT_TYPE, 114)                                                               \
+    X(UNSUPPORTED_ENDPOINT_TYPE, 115)                                                              \
+    X(UNKNOWN_CONTROLLER_ID, 116)                                                                  \
+    X(UNKNOWN_SUBSCRIPTION_ID, 117)                                                                \
+    X(TELEMETRY_TOO_LARGE, 118)                                                                    \
+    X(INVALID_REGISTRATION, 119)                                                                   \
+    X(TRANSACTION_ABORTABLE, 120)                                                                  \
+    X(INVALID_RECORD_STATE, 121)                                                                   \
+    X(SHARE_SESSION_NOT_FOUND, 122)                                                                \
+    X(INVALID_SHARE_SESSION_EPOCH, 123)                                                            \
+    X(FENCED_STATE_EPOCH, 124)                                                                     \
+    X(INVALID_VOTER_KEY, 125)                                                                      \
+    X(DUPLICATE_VOTER, 126)                                                                        \
+    X(VOTER_NOT_FOUND, 127)                                                                        \
+    X(INVALID_REGULAR_EXPRESSION, 128)                                                             \
+    X(REBOOTSTRAP_REQUIRED, 129)                                                                   \
+    X(STREAMS_INVALID_TOPOLOGY, 130)                                                               \
+    X(STREAMS_INVALID_TOPOLOGY_EPOCH, 131)                                                         \
+    X(STREAMS_TOPOLOGY_FENCED, 132)                                                                \
+    X(SHARE_SESSION_LIMIT_REACHED, 133)
+/* clang-format on */
 
 enum error_code {
 #define KAFKA_ERROR_NAME(name, value) KAFKA_##name = value,
