@@ -1,0 +1,42 @@
+/* Who a connection is: the identities that it has proved, its address first.
+ *
+ * Memory: a block from the heap for each identity. Shard: the connection's.
+ */
+#ifndef KEEPER_AUTH_SET_H
+#define KEEPER_AUTH_SET_H
+
+#include "base/heap.h"
+#include "keeper/acl.h"
+
+enum {
+    auth_set_count_max = 32,
+    auth_set_id_bytes_max = 64 * 1024,
+};
+
+struct auth_set {
+    struct acl_id items[auth_set_count_max];
+    int32_t count;
+};
+
+struct auth_options {
+    struct slice super_digest; /* "super:" and the hash, or null: nobody is super. Kept. */
+    bool digest_disabled;
+};
+
+/* The identity of the address, without a port ("127.0.0.1", "::1"). ERR_NO_MEMORY. */
+MUST_CHECK enum err auth_set_init(struct auth_set *set, struct heap *heap, struct slice address);
+
+void auth_set_deinit(struct auth_set *set, struct heap *heap);
+
+/* An auth packet. CODE_AUTH_FAILED: an unknown scheme, malformed secret, or a limit; the
+ * connection is to be closed. Adding an identity twice keeps one. */
+MUST_CHECK enum code auth_set_add(struct auth_set *set, struct heap *heap,
+                                  const struct auth_options *options, struct slice scheme,
+                                  struct slice secret);
+
+static inline struct acl_id_list auth_set_list(const struct auth_set *set)
+{
+    return (struct acl_id_list){set->items, set->count};
+}
+
+#endif

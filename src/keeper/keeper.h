@@ -1,0 +1,153 @@
+/* What ZooKeeper is: a tree of znodes with sessions, watches and atomic updates.
+ *
+ *   request -> keeper_prepare -> txn -> journal (or zab) -> keeper_apply -> result, watch events
+ *   request -> keeper_read ----------------------------------------------> result
+ *
+ * keeper_prepare runs on the leader only and sees its own undecided transactions, so that requests
+ * can be pipelined; keeper_apply runs everywhere, in zxid order, and cannot fail: whatever could be
+ * refused was refused by keeper_prepare.
+ *
+ * Invariants: zxid_applied <= zxid_prepared. What is pending has a zxid above zxid_applied.
+ * Memory: the heap given to keeper_init. Shard: one owner.
+ */
+#ifndef KEEPER_KEEPER_H
+#define KEEPER_KEEPER_H
+
+#include "keeper/auth_set.h"
+#include "keeper/session_table.h"
+#include "keeper/tree.h"
+#include "keeper/txn.h"
+#include "keeper/watch_table.h"
+
+struct keeper_options {
+    size_t memory_bytes_max; /* Of the heap; writes that would go beyond are refused. */
+    uint32_t session_count_max;
+    uint64_t watch_count_max;
+    uint32_t tick_ms;
+    int32_t timeout_ms_min; /* Of sessions. */
+    int32_t timeout_ms_max;
+    uint8_t server_id;
+    uint64_t hash_seed;       /* From the io's entropy. */
+    int32_t record_bytes_max; /* jute.maxbuffer plus its extra: no string or buffer is longer. */
+    struct auth_options auth;
+    bool skip_acl;               /* zookeeper.skipACL */
+    bool extended_types_enabled; /* zookeeper.extendedTypesEnabled: TTL znodes. */
+    bool enforce_quota;          /* zookeeper.enforceQuota */
+};
+
+struct keeper {
+    struct keeper_options options;
+    struct heap *heap;
+    struct tree tree;
+    struct session_table sessions;
+    struct watch_table watches;
+    int64_t zxid_prepared; /* The last one given out. */
+    int64_t zxid_applied;  /* What the server answers with. */
+    int64_t session_id_next;
+    size_t pending_bytes; /* What undecided transactions may take when they are applied. */
+};
+
+/* A client's connection as the core knows it: a part of the server's own struct. */
+struct keeper_connection {
+    struct watcher watcher;
+    struct auth_set auth;
+    int64_t session_id;
+};
+
+/* One request, its header decoded, its body not. */
+struct keeper_request {
+    int64_t session_id;
+    uint64_t owner; /* Of the session, see session_table_check; 0: the server itself. */
+    int32_t cxid;
+    int32_t type; /* As the client sent it. */
+    struct slice body;
+    struct acl_id_list identities;
+    int64_t time_ms; /* Wall clock. */
+};
+
+/* Where the events of watches go, in order; they precede the answer to what caused them. */
+struct keeper_sink {
+    void (*on_watch)(struct keeper_sink *sink, struct keeper_connection *connection,
+                     const struct watch_event *event);
+};
+
+/* The answer to a read. Slices are lent until the next keeper_apply. */
+struct keeper_reply {
+    int32_t code;                       /* enum code */
+    struct slice data;                  /* get_data */
+    struct znode_stat stat;             /* exists, get_data, get_acl, get_children2 */
+    struct acl_list acl;                /* get_acl */
+    struct slice_list names;            /* get_children, get_children2, get_ephemerals */
+    struct acl_id_list identities;      /* who_am_i */
+    int32_t total;                      /* get_all_children_number */
+    int32_t type;                       /* In a multi_read: get_data or get_children. */
+    const struct keeper_reply *replies; /* multi_read */
+    int32_t reply_count;
+};
+
+/* A keeper with the built-in znodes, at zxid 0. now_ms is the monotonic clock of sessions.
+ * ERR_NO_MEMORY. */
+MUST_CHECK enum err keeper_init(struct keeper *keeper, struct heap *heap,
+                                struct keeper_options options, int64_t now_ms);
+
+/* Connections must be gone. */
+void keeper_deinit(struct keeper *keeper);
+
+/* --- connections and sessions --- */
+
+/* ERR_NO_MEMORY. address without a port. */
+MUST_CHECK enum err keeper_connection_init(struct keeper *keeper,
+                                           struct keeper_connection *connection,
+                                           struct slice address);
+
+/* Its watches vanish. */
+void keeper_connection_deinit(struct keeper *keeper, struct keeper_connection *connection);
+
+/* An auth packet. CODE_AUTH_FAILED: answer so and close. */
+MUST_CHECK enum code keeper_connection_auth(struct keeper *keeper,
+                                            struct keeper_connection *connection,
+                                            struct slice scheme, struct slice secret);
+
+/* The timeout that the client gets for the one that it asked for. */
+int32_t keeper_clamp_timeout(const struct keeper *keeper, int32_t timeout_ms);
+
+/* A fresh session id, for a create_session request. */
+int64_t keeper_next_session_id(struct keeper *keeper);
+
+/* Whether a client may resume the session: it exists, and the password is right. */
+bool keeper_may_resume(const struct keeper *keeper, int64_t session_id, struct slice password);
+
+/* --- writes --- */
+
+/* Makes the transaction of a request, or of a session's begin or end:
+ *   OP_CREATE_SESSION: body is the timeout as four big-endian bytes; request->session_id is new.
+ *   OP_CLOSE_SESSION: body is empty. OP_DELETE_CONTAINER: body is the path; owner is 0.
+ * CODE_OK: *txn must be written, then applied, even if its type is OP_ERROR.
+ * Another code: answer with it; nothing happened and no zxid was used.
+ * Lends: the transaction refers to arena memory and to the request. */
+MUST_CHECK enum code keeper_prepare(struct keeper *keeper, const struct keeper_request *request,
+                                    struct arena *arena, struct txn *txn);
+
+/* Applies a committed transaction; result is in arena memory or lent until the next apply. Sessions
+ * open and close with it: on_watch is called for each event, in order. now_ms: monotonic. */
+void keeper_apply(struct keeper *keeper, const struct txn *txn, int64_t now_ms,
+                  struct keeper_sink *sink, struct arena *arena, struct txn_result *result);
+
+/* Forgets what was prepared and not applied (a leader that lost its quorum). */
+void keeper_drop_pending(struct keeper *keeper);
+
+/* --- reads --- */
+
+/* Answers any operation of OP_CLASS_READ; watches that it leaves are connection's. sink hears the
+ * events of set_watches before this returns. */
+void keeper_read(struct keeper *keeper, const struct keeper_request *request,
+                 struct keeper_connection *connection, struct keeper_sink *sink,
+                 struct arena *arena, struct keeper_reply *reply);
+
+/* --- after loading a snapshot and replaying the journal --- */
+
+/* Deletes the ephemerals of sessions that do not exist and gives every session a full timeout. The
+ * server then writes a fresh snapshot, so that both are on disk. */
+void keeper_start(struct keeper *keeper, int64_t now_ms, int64_t wall_ms);
+
+#endif

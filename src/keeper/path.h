@@ -1,0 +1,23 @@
+/* What a path of a znode looks like. */
+#ifndef KEEPER_PATH_H
+#define KEEPER_PATH_H
+
+#include "base/slice.h"
+
+/* Digits after the name of a sequential znode, and a sign. */
+enum { path_sequence_bytes_max = 11 };
+
+/* Whether it may name a znode: absolute, no empty component, none of "." and "..", none of the
+ * characters that ZooKeeper refuses, and sound UTF-8. */
+bool path_is_valid(struct slice path);
+
+/* "/a" of "/a/b", "/" of "/a". path is valid and not "/". Lends path's bytes. */
+struct slice path_parent(struct slice path);
+
+/* "b" of "/a/b". path is valid and not "/". Lends path's bytes. */
+struct slice path_last(struct slice path);
+
+/* Whether path is parent itself or one of its descendants. */
+bool path_is_under(struct slice path, struct slice parent);
+
+#endif

@@ -1,0 +1,92 @@
+/* Which files a keeper starts from, and what a damaged one means.
+ *
+ * Pure decisions: the server lists the directory, reads the files and asks here. The rules are
+ * Apache's, but for one: damage is never cut silently. A torn tail (the last record of the last
+ * file, never acknowledged) is cut; anything else stops the start, with file and offset.
+ *
+ * Memory: the caller's. Shard: stateless.
+ */
+#ifndef KEEPER_RECOVERY_H
+#define KEEPER_RECOVERY_H
+
+#include "base/err.h"
+#include "base/slice.h"
+#include "keeper/txn_codec.h"
+
+enum recovery_file_kind {
+    RECOVERY_FILE_OTHER,
+    RECOVERY_FILE_SNAPSHOT, /* snapshot.<hex> */
+    RECOVERY_FILE_JOURNAL,  /* log.<hex> */
+};
+
+enum recovery_compression {
+    RECOVERY_PLAIN,
+    RECOVERY_GZIP,   /* snapshot.<hex>.gz */
+    RECOVERY_SNAPPY, /* snapshot.<hex>.snappy */
+};
+
+struct recovery_file {
+    enum recovery_file_kind kind;
+    enum recovery_compression compression;
+    int64_t zxid;
+};
+
+enum {
+    recovery_name_bytes_max = 40,
+    recovery_snapshot_tries_max = 100,
+};
+
+/* What a file name of version-2/ says. */
+struct recovery_file recovery_file_of(struct slice name);
+
+/* Writes "snapshot.1f" or "log.1f"; lends out. */
+struct slice recovery_file_name(enum recovery_file_kind kind, int64_t zxid,
+                                uint8_t out[recovery_name_bytes_max]);
+
+/* Sorts newest snapshots first, or oldest journal files first. */
+void recovery_sort(struct recovery_file *files, int32_t count);
+
+/* The index of the first journal file to replay after a snapshot of zxid: the last one whose name
+ * is at most zxid + 1, else the first. count: no file. files are sorted oldest first. */
+int32_t recovery_first_journal(const struct recovery_file *files, int32_t count, int64_t zxid);
+
+/* Whether a file of that size ends as a whole plain snapshot does; tail: its last 5 bytes. */
+bool recovery_snapshot_looks_whole(uint64_t size, struct slice tail);
+
+/* What was found where reading a journal file stopped. */
+struct recovery_stop {
+    enum txn_record_verdict verdict;
+    bool is_last_file;
+    bool is_empty_file;    /* Of size zero. */
+    bool rest_is_zero;     /* Nothing but zeros follows the offset. */
+    bool reaches_file_end; /* The record, as far as its size is believed, ends at or behind the
+                            * end of the file, or only zeros follow it. */
+    int64_t zxid_last;     /* Of the last good record of all files. */
+    int64_t zxid_synced;   /* What this server acknowledged, as far as known; else 0. */
+};
+
+enum recovery_verdict {
+    RECOVERY_GO_ON,  /* A clean end: the next file, or done. */
+    RECOVERY_CUT,    /* A torn tail: cut the file at the offset, done. */
+    RECOVERY_DELETE, /* An empty last file: delete it, done. */
+    RECOVERY_REFUSE, /* Damage: do not start. */
+};
+
+enum recovery_verdict recovery_judge_stop(const struct recovery_stop *stop);
+
+/* Whether the first record of a file, or the next one in it, may follow zxid_last.
+ * previous_zxid: of the record before, or 0. ERR_CORRUPT: it goes back, or leaves a hole within
+ * one epoch. */
+MUST_CHECK enum err recovery_check_zxid(int64_t previous_zxid, int64_t zxid);
+
+/* What a directory without a sound snapshot means. */
+struct recovery_empty {
+    bool has_snapshots; /* Files, none of them sound. */
+    bool has_records;   /* In the journal. */
+    bool trust_empty_snapshot;
+};
+
+/* RECOVERY_GO_ON: start with an empty tree and replay. RECOVERY_REFUSE. */
+enum recovery_verdict recovery_judge_empty(const struct recovery_empty *empty);
+
+#endif

@@ -1,0 +1,62 @@
+/* Loads a snapshot into a new keeper, from bytes that come in pieces of any size.
+ *
+ * Nothing is believed before the seal: after an error the keeper is to be thrown away.
+ *
+ * Memory: a heap block for a record that is cut between pieces; the keeper's heap for the rest.
+ * Shard: the keeper's.
+ */
+#ifndef KEEPER_SNAPSHOT_READER_H
+#define KEEPER_SNAPSHOT_READER_H
+
+#include "keeper/keeper.h"
+
+enum { snapshot_record_bytes_max = 1 << 28 };
+
+enum snapshot_reader_phase {
+    SNAPSHOT_READER_HEADER,
+    SNAPSHOT_READER_SESSION_COUNT,
+    SNAPSHOT_READER_SESSIONS,
+    SNAPSHOT_READER_ACL_COUNT,
+    SNAPSHOT_READER_ACLS,
+    SNAPSHOT_READER_ZNODES,
+    SNAPSHOT_READER_SEAL,
+    SNAPSHOT_READER_DIGEST,
+    SNAPSHOT_READER_DIGEST_SEAL,
+    SNAPSHOT_READER_ZXID,
+    SNAPSHOT_READER_ZXID_SEAL,
+    SNAPSHOT_READER_DONE,
+};
+
+struct snapshot_reader {
+    struct keeper *keeper;
+    struct arena *arena;
+    enum snapshot_reader_phase phase;
+    int64_t zxid; /* Of the file's name. */
+    int64_t now_ms;
+    int32_t left;   /* Sessions or lists still to come. */
+    uint8_t *carry; /* The start of a record whose rest is in the next piece. */
+    size_t carry_size;
+    uint32_t adler;
+    uint64_t offset; /* Of the record that is read next; where an error lies. */
+    uint64_t znode_count;
+    bool has_digest; /* The digest at digest_zxid, to be compared when replay gets there. */
+    int64_t digest_zxid;
+    uint64_t digest;
+    const char *reason; /* For people, after an error. */
+};
+
+/* keeper is fresh from keeper_init. zxid: of the file's name. arena: for access lists; reset by the
+ * reader. Keeps both. */
+void snapshot_reader_init(struct snapshot_reader *reader, struct keeper *keeper,
+                          struct arena *arena, int64_t zxid, int64_t now_ms);
+
+void snapshot_reader_deinit(struct snapshot_reader *reader);
+
+/* The next piece of the file. ERR_MALFORMED, ERR_UNSUPPORTED, ERR_CHECKSUM, ERR_CORRUPT: a sound
+ * file of an impossible tree, ERR_NO_MEMORY; see reader->reason and reader->offset. */
+MUST_CHECK enum err snapshot_reader_feed(struct snapshot_reader *reader, struct slice piece);
+
+/* The file has ended. ERR_TRUNCATED: too early. The keeper then stands at zxid. */
+MUST_CHECK enum err snapshot_reader_finish(struct snapshot_reader *reader);
+
+#endif

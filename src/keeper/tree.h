@@ -1,0 +1,164 @@
+/* The znodes: a tree in memory, found by full path in one hash table.
+ *
+ * A znode stores its last component and points to its parent, so a lookup hashes the path once and
+ * compares components upwards. Siblings form a ring in order of creation; the parent points to the
+ * oldest. Znodes with an owner (a session, or the marks of containers and TTL znodes) hang in the
+ * list of that owner.
+ *
+ * A cursor walks parents before children while the tree changes under it: what exists from the
+ * walk's start to its end is seen exactly once, in a state between both.
+ *
+ * Memory: a block from the heap for each znode, one for its data, one for each owner.
+ * Shard: one owner.
+ */
+#ifndef KEEPER_TREE_H
+#define KEEPER_TREE_H
+
+#include "keeper/acl_table.h"
+#include "keeper/znode_stat.h"
+
+struct znode {
+    struct hash_link by_path;
+    struct list siblings; /* A ring without a head. */
+    struct znode *parent; /* NULL: the root. */
+    struct znode *first_child;
+    struct acl_entry *acl;
+    const uint8_t *data; /* NULL is the protocol's null. */
+    int64_t czxid;
+    int64_t mzxid;
+    int64_t pzxid;
+    int64_t ctime;
+    int64_t mtime;
+    int64_t owner; /* A session id, a mark of tree_owner_kind, or 0. */
+    int32_t version;
+    int32_t cversion; /* Creates of children only; clients see 2 * cversion - child_count. */
+    int32_t aversion;
+    int32_t child_count;
+    uint32_t data_size;
+    uint32_t name_size;
+    uint32_t digest;
+    uint8_t name[]; /* [name_size] */
+};
+
+enum tree_owner_kind {
+    TREE_OWNER_NONE,
+    TREE_OWNER_SESSION,
+    TREE_OWNER_CONTAINER,
+    TREE_OWNER_TTL,
+};
+
+/* The znodes of one session; also the containers, and the TTL znodes. */
+struct tree_owner {
+    struct hash_link by_id;
+    int64_t id;
+    struct list znodes;
+    uint64_t znode_count;
+};
+
+struct tree_cursor {
+    struct list link; /* In tree->cursors. */
+    struct znode *next;
+};
+
+struct tree {
+    struct heap *heap;
+    uint64_t hash_seed;
+    struct hash_table by_path;
+    struct hash_table owners;
+    struct tree_owner containers;
+    struct tree_owner ttl_znodes;
+    struct acl_table acls;
+    struct znode *root;
+    struct list cursors;
+    uint64_t ephemeral_count;
+    uint64_t digest;     /* As Apache's servers compute it, version 2. */
+    uint64_t data_bytes; /* Of all paths and data. */
+    bool extended_types_enabled;
+};
+
+struct tree_options {
+    uint64_t hash_seed;
+    bool extended_types_enabled; /* Owners may be marks of TTL znodes. */
+};
+
+/* ERR_NO_MEMORY. The root and the built-in znodes exist afterwards. */
+MUST_CHECK enum err tree_init(struct tree *tree, struct heap *heap, struct tree_options options);
+
+/* Gives everything back; cursors must be closed. */
+void tree_deinit(struct tree *tree);
+
+/* Lends: until it is deleted. NULL: there is none. Any bytes may be asked for. */
+struct znode *tree_find(const struct tree *tree, struct slice path);
+
+/* What a znode starts with. */
+struct tree_create_options {
+    struct slice path; /* Valid; its parent exists, it does not. */
+    struct slice data;
+    struct acl_entry *acl; /* Takes one reference. */
+    int64_t owner;
+    int64_t zxid;
+    int64_t time_ms;
+};
+
+/* Adds a znode under parent, whose own fields the caller changes. NULL: the heap says no. */
+struct znode *tree_create(struct tree *tree, struct znode *parent,
+                          const struct tree_create_options *options);
+
+/* znode has no children and is not the root. */
+void tree_delete(struct tree *tree, struct znode *znode);
+
+/* ERR_NO_MEMORY: data is as it was. */
+MUST_CHECK enum err tree_set_data(struct tree *tree, struct znode *znode, struct slice data);
+
+/* Takes one reference of acl. */
+void tree_set_acl(struct tree *tree, struct znode *znode, struct acl_entry *acl);
+
+/* Brings the digest up to date after the caller changed stat fields of znode: between the two, the
+ * tree's digest does not count it. */
+void tree_change_begin(struct tree *tree, struct znode *znode);
+void tree_change_end(struct tree *tree, struct znode *znode);
+
+/* What clients see. */
+void tree_stat(const struct tree *tree, const struct znode *znode, struct znode_stat *stat);
+
+struct slice tree_data(const struct znode *znode);
+struct slice tree_name(const struct znode *znode);
+
+/* The length of the full path, and the path itself written at out. */
+size_t tree_path_bytes(const struct znode *znode);
+struct slice tree_path_write(const struct znode *znode, uint8_t *out);
+
+/* Children in order of creation: first, then next until NULL. */
+struct znode *tree_next_sibling(const struct znode *znode);
+
+/* All descendants, without itself. */
+uint64_t tree_descendant_count(const struct znode *znode);
+
+enum tree_owner_kind tree_owner_kind_of(int64_t owner, bool extended_types_enabled);
+int64_t tree_ttl_owner(int64_t ttl_ms);
+int64_t tree_ttl_ms(int64_t owner);
+
+/* The znodes of a session or NULL; walk owner->znodes with tree_owned. */
+struct tree_owner *tree_find_owner(const struct tree *tree, int64_t session_id);
+struct znode *tree_owned(struct list *link);
+
+/* --- cursors --- */
+
+/* At the root. Keeps cursor until it is closed. */
+void tree_cursor_open(struct tree *tree, struct tree_cursor *cursor);
+void tree_cursor_close(struct tree_cursor *cursor);
+
+/* The next znode, or NULL at the end. Lends: until the tree changes. */
+struct znode *tree_cursor_next(struct tree_cursor *cursor);
+
+/* What the heap pays for a znode. */
+size_t tree_znode_bytes(size_t name_size, size_t data_size);
+
+enum {
+    tree_path_bytes_max = 1 << 24, /* No frame holds a longer one. */
+};
+
+#define TREE_OWNER_CONTAINER_MARK INT64_MIN
+#define TREE_TTL_MS_MAX           ((INT64_C(1) << 40) - 1)
+
+#endif
