@@ -24,7 +24,7 @@
 #ifndef JOURNAL_JOURNAL_H
 #define JOURNAL_JOURNAL_H
 
-#include "journal/journal_disk.h"
+#include "journal/journal_segment.h"
 
 /* How segments are called: prefix, base, suffix. {"log.", "", 16, 0} is ZooKeeper's naming,
  * {"", ".log", 10, 20} is Kafka's. */
@@ -49,25 +49,6 @@ bool journal_naming_parse(const struct journal_naming *naming, const char *name,
 struct journal_position {
     uint64_t base;   /* Of the segment. */
     uint64_t offset; /* In its file. */
-};
-
-struct journal_segment {
-    struct list link; /* In journal->segments by base; in journal->dropped. */
-    struct list open_link;
-    struct journal *journal;
-    uint64_t base;
-    uint64_t size_bytes;      /* Bytes submitted; after load: the size of the file. */
-    uint64_t written_bytes;   /* Bytes that are in the page cache at least. */
-    uint64_t durable_bytes;   /* Bytes that survive a power loss. */
-    uint64_t allocated_bytes; /* Size of the file: from size_bytes on it is zeros. */
-    int32_t handle;           /* io_handle_none while closed. */
-    uint32_t users;           /* Cuts, reads and journal_opens: keeps the handle open. */
-    bool is_created;          /* Its file exists. */
-    bool is_entry_durable;    /* Its directory entry survives a power loss. */
-    bool is_dropped;
-    bool is_busy;        /* Its op is in flight. */
-    struct list openers; /* journal_open requests that wait for the handle. */
-    struct io_op op;     /* Opens and closes the handle. */
 };
 
 struct journal_options {
@@ -96,55 +77,64 @@ struct journal_append {
 
 enum { journal_append_vector_count_max = 32 };
 
+enum journal_request_kind {
+    JOURNAL_SYNC,
+    JOURNAL_CLOSE,
+    JOURNAL_TRUNCATE,
+    JOURNAL_DROP_RENAMED,
+    JOURNAL_DROP_UNLINKED,
+};
+
 /* Waits for durability, a truncation or a drop. The caller sets done. */
 struct journal_request {
     struct list link;
+    enum journal_request_kind kind;
     struct journal_position position;
     /* ERR_OK, or ERR_IO once the disk has failed. Never runs inside the function that started it.
      */
     void (*done)(struct journal_request *request, enum err err);
 };
 
-/* Asks for an open handle. The caller sets done. */
-struct journal_open {
-    struct list link;
-    struct journal_segment *segment;
-    /* ERR_OK: the segment's users has been counted up. ERR_NOT_FOUND: the file is gone. ERR_IO,
-     * ERR_LIMIT: no more files may be opened. */
-    void (*done)(struct journal_open *open, enum err err);
+/* What a journal does with its one control operation at a time. */
+enum journal_step {
+    JOURNAL_IDLE,
+    JOURNAL_SYNC_FILE,
+    JOURNAL_OPEN_DIRECTORY,
+    JOURNAL_SYNC_DIRECTORY,
+    JOURNAL_CLOSE_DIRECTORY,
+    JOURNAL_OPEN_FILE,
+    JOURNAL_TRUNCATE_FILE,
+    JOURNAL_SYNC_TRUNCATED,
+    JOURNAL_REMOVE_FILE,
+    JOURNAL_DEFER,
 };
-
-/* A read of a range. The caller sets done. */
-struct journal_read {
-    struct journal_open open;
-    struct io_op op;
-    /* Bytes read (fewer than asked for at the end of the file) or a negative errno. */
-    void (*done)(struct journal_read *read, int64_t result);
-};
-
-enum journal_state { JOURNAL_LOADING, JOURNAL_STARTED, JOURNAL_CLOSING };
 
 struct journal_writer;
 
 struct journal {
     struct journal_disk *disk;
     struct journal_options options;
-    enum journal_state state;
+    bool is_started;
     struct list segments; /* By base, ascending. The last one takes the appends. */
-    struct list dropped;  /* Renamed or unlinked; the handle lives on while it has users. */
     uint32_t segment_count;
     uint64_t queued_bytes;
-    struct list queue;        /* Appends that are not yet being written. */
-    struct list unsynced;     /* Durable appends that are written, or being written. */
-    struct list syncs;        /* journal_sync requests, by position. */
-    struct list structural;   /* Truncations, drops: one at a time, once writes and syncs rest. */
-    struct list waiting_link; /* In disk->waiting. */
-    struct journal_writer *writer;   /* NULL unless a write is in flight. */
-    struct journal_segment *syncing; /* NULL unless a sync is in flight. */
-    uint64_t syncing_bytes;
-    struct journal_position sync_wanted; /* Somebody waits until all before it is durable. */
-    struct io_op sync_op;
+    struct list queue;             /* Appends that are not yet being written. */
+    struct list unsynced;          /* Durable appends that are written. */
+    struct list syncs;             /* journal_sync and journal_close requests, by position. */
+    struct list structural;        /* Truncations and drops, in order. */
+    struct list waiting_link;      /* In disk->waiting. */
+    struct list polled_link;       /* In disk->polled. */
+    struct journal_writer *writer; /* NULL unless a write is in flight. */
+    struct journal_segment *durable_segment; /* All before it is durable; NULL: no segments. */
+    struct journal_position sync_wanted;     /* Somebody waits until all before it is durable. */
+    uint32_t writes_since_sync;
+    enum journal_step step; /* Of control_op. */
+    struct io_op control_op;
+    struct journal_segment *control_segment;
+    uint64_t control_bytes;
+    struct journal_open control_open;
     int32_t directory; /* Open during a directory sync. */
+    bool is_sync_turn; /* Syncs and structural requests take turns. */
     uint64_t write_count;
     uint64_t sync_count;
 };
@@ -179,26 +169,25 @@ MUST_CHECK enum err journal_admit(struct journal *journal, uint64_t size);
  * makes the first one. Errors as journal_admit: append is untouched then. */
 MUST_CHECK enum err journal_append(struct journal *journal, struct journal_append *append);
 
-/* Later appends go to a new segment, whose base is above the last one's. The file is created when
- * it gets its first bytes. Everything before is synced in the background. ERR_NO_MEMORY. */
+/* Later appends go to a new segment, whose base is above the last one's. The file is created, and
+ * everything before it synced, in the background. ERR_NO_MEMORY. */
 MUST_CHECK enum err journal_roll(struct journal *journal, uint64_t base);
 
 /* done when everything submitted so far is durable. Takes request until done. */
 void journal_sync(struct journal *journal, struct journal_request *request);
 
-/* Cuts everything from position on, durably; later segments are unlinked. No append may be open,
- * and none be submitted until done. Waits for the users of the segments it touches. Takes request
- * until done. A position.base of no segment must be at or below the first one's: all are unlinked.
- */
+/* Cuts everything from position on, durably; later segments are unlinked, newest first. No append
+ * may be open, and none be submitted until done. Waits for the users of the segment that is cut.
+ * A segment that would keep less than its header goes too. position.base is that of a segment, or
+ * below the first one's: then all are unlinked. Takes request until done. */
 void journal_truncate(struct journal *journal, struct journal_request *request,
                       struct journal_position position);
 
-/* Removes the segments in front of the one whose base is base (or that holds it): their files are
- * renamed to <name>.deleted, or unlinked. Cuts and reads in progress stay valid. The last segment
- * always stays. Takes request until done. */
+/* Removes, oldest first, the segments in front of the one that holds base (the highest at or below
+ * it): their files are renamed to <name>.deleted, or unlinked. What remains is without holes at
+ * every moment. Cuts and reads in progress stay valid. Waits until the last segment's name is
+ * durable; it always stays. Takes request until done. */
 void journal_drop(struct journal *journal, struct journal_request *request, uint64_t base);
-
-/* The same, unlinked at once. */
 void journal_drop_unlinked(struct journal *journal, struct journal_request *request, uint64_t base);
 
 /* The segment with this base, NULL: none. */
@@ -212,25 +201,24 @@ struct journal_segment *journal_segment_first(struct journal *journal);
 struct journal_segment *journal_segment_last(struct journal *journal);
 struct journal_segment *journal_segment_next(struct journal_segment *segment);
 
-/* True: the handle is open and users counted up, for a net_cut (whose users points to the
- * segment's) or a read. False: open->done will tell. Whoever counted up counts down. */
-bool journal_segment_open(struct journal_segment *segment, struct journal_open *open);
-
-/* Reads size bytes at offset; read->done tells. data is kept until then. */
-void journal_read(struct journal_segment *segment, struct journal_read *read, void *data,
-                  size_t size, uint64_t offset);
-
 /* Where the next append goes; before the first roll: base 0, offset 0. */
 struct journal_position journal_end(const struct journal *journal);
 
 /* Everything before it survives a power loss. */
 struct journal_position journal_durable(const struct journal *journal);
 
-/* Syncs, closes all handles and gives back all memory: done once that is so. No append, read or cut
- * may follow. The journal may be initialised again afterwards. Takes request until done. */
+/* Syncs, then gives up the segments: done when that is so. Handles are closed once their users are
+ * gone. No append may follow; the journal may be initialised again afterwards. Takes request until
+ * done. */
 void journal_close(struct journal *journal, struct journal_request *request);
 
-/* Gives back memory at once, for a node that dies or a start that failed; handles leak. */
+/* Gives back the segments at once, after a load or start that failed. Nothing may be in flight. */
 void journal_deinit(struct journal *journal);
+
+/* For the disk and the writer: starts whatever can be started. */
+void journal_pump(struct journal *journal);
+
+/* For the writer: whether the disk has failed; then everything open has been ended with ERR_IO. */
+bool journal_has_failed(struct journal *journal);
 
 #endif

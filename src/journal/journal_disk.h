@@ -42,7 +42,11 @@ struct journal_disk {
     struct journal_disk_options options;
     struct pool writers;
     struct list waiting; /* Journals that want a writer. */
+    struct list polled;  /* Journals that wait for the users of a segment. */
+    struct list retired; /* Segments without a journal that still have users or a handle. */
     struct list open;    /* Segments with an open handle, least recently used first. */
+    struct io_op poll_op;
+    bool is_polling;
     uint32_t open_count;
     bool is_full;
     bool is_failed;
@@ -60,5 +64,15 @@ void journal_disk_deinit(struct journal_disk *disk);
 
 /* Whether size more bytes may be promised now. ERR_NO_SPACE; ERR_IO: the disk has failed. */
 MUST_CHECK enum err journal_disk_admit(struct journal_disk *disk, uint64_t size);
+
+/* For journals and segments: the operation what on path failed; never repeat it. */
+void journal_disk_fail(struct journal_disk *disk, const char *what, const char *path,
+                       int64_t negative_errno);
+
+/* For journals and segments: look again soon, users has no callback. */
+void journal_disk_poll(struct journal_disk *disk);
+
+/* For segments: a handle was opened; closes one that is idle if there are too many. */
+void journal_disk_trim(struct journal_disk *disk);
 
 #endif
