@@ -39,7 +39,7 @@ static void set_number(uint8_t type, uint8_t *out, int64_t value)
     case WIRE_RECORDS:
     case WIRE_RECORD: break;
     }
-    assert(!"a number");
+    assert(false); /* Not a number. */
 }
 
 static void set_default(const struct wire_field *field, uint8_t *record)
@@ -155,7 +155,7 @@ static enum err decode_number(struct cursor *cursor, uint8_t type, uint8_t *out)
     case WIRE_STRING:
     case WIRE_BYTES:
     case WIRE_RECORDS:
-    case WIRE_RECORD: assert(!"a number");
+    case WIRE_RECORD: assert(false); /* Not a number. */
     }
     return ERR_OK;
 }

@@ -75,7 +75,7 @@ static void print_number(struct printer *printer, uint8_t type, const uint8_t *a
     case WIRE_RECORDS:
     case WIRE_RECORD: break;
     }
-    assert(!"a number");
+    assert(false); /* Not a number. */
 }
 
 static void print_item(struct printer *printer, const struct wire_field *field,

@@ -134,7 +134,7 @@ static void encode_number(struct wire_writer *writer, uint8_t type, const uint8_
     case WIRE_RECORDS:
     case WIRE_RECORD: break;
     }
-    assert(!"a number");
+    assert(false); /* Not a number. */
 }
 
 /* ---- arrays and structs ---- */
@@ -217,7 +217,7 @@ static bool is_default_number(const struct wire_field *field, const uint8_t *val
     case WIRE_RECORDS:
     case WIRE_RECORD: break;
     }
-    assert(!"a number");
+    assert(false); /* Not a number. */
     return false;
 }
 

@@ -67,7 +67,7 @@ static void random_value(struct prng *prng, uint8_t type, uint8_t *out)
     case WIRE_RECORDS:
     case WIRE_RECORD: break;
     }
-    assert(!"a number");
+    assert(false); /* Not a number. */
 }
 
 static enum err random_item(const struct walk *walk, const struct wire_field *field,
