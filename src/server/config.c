@@ -34,7 +34,8 @@ const struct config_row *config_find(const struct config_table *table, struct sl
         const struct slice row_key = slice_from_text(row->key);
         if (slice_equal(row_key, name) || slice_equal(row_key, key))
             return row;
-        if (row->type == CONFIG_GROUP && slice_starts_with(name, row_key))
+        const bool is_prefix = row->type == CONFIG_GROUP || row_key.data[row_key.size - 1] == '.';
+        if (is_prefix && slice_starts_with(name, row_key))
             return row;
     }
     return NULL;

@@ -32,7 +32,7 @@ struct config_entry {
 };
 
 struct config_row {
-    const char *key;
+    const char *key; /* One that ends in '.' stands for every key with this prefix. */
     enum config_type type;
     uint16_t offset; /* Of the field in the config struct. */
     int64_t min;     /* CONFIG_INT: both ends allowed. */
