@@ -157,4 +157,14 @@ $(OUT)/fuzz/%: $(OUT)/obj/%.o $(OUT)/obj/test/fuzz_replay.o $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# Programs that meet the real operating system: kill -9 tests and load generators.
+$(OUT)/crash/%: test/crash/%.c test/crash/process.c $(LIB)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -D_GNU_SOURCE $(LDFLAGS) -o $@ $(filter %.c,$^) $(LIB) $(LDLIBS)
+
+build/bench/%: bench/%.c
+	@mkdir -p $(@D)
+	@$(MAKE) --no-print-directory -s BUILD=release build/release/librookery.a
+	@gcc $(CFLAGS) -O2 -D_GNU_SOURCE -o $@ $< build/release/librookery.a $(LDLIBS)
+
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
