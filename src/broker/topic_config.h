@@ -47,6 +47,7 @@ struct topic_config {
     int64_t message_bytes_max; /* max.message.bytes */
     int64_t message_timestamp_after_max_ms;
     int64_t message_timestamp_before_max_ms;
+    int64_t message_timestamp_difference_max_ms; /* The older name of both; unset: the largest. */
     int64_t min_compaction_lag_ms;
     int64_t min_insync_replicas;
     int64_t retention_bytes; /* -1: no limit. */
@@ -76,16 +77,20 @@ enum topic_config_type {
     TOPIC_CONFIG_LIST = 7
 };
 
+/* A key of server.properties that changes a topic setting's default. */
+struct topic_config_broker_key {
+    const char *key;
+    int64_t unit; /* How many of the topic setting's units one of this key's is. */
+};
+
 struct topic_config_row {
     const char *name;
     enum topic_config_type type;
     int64_t min;
     int64_t max;
-    const char *value_default;      /* Kafka's, as DescribeConfigs prints it. */
-    const char *const *choices;     /* Of a string or of a list's items; NULL: anything. */
-    const char *const *broker_keys; /* server.properties keys that change the default, the strongest
-                                       first, ended by NULL. */
-    const int64_t *broker_key_units; /* How many of the topic's units one of each key's is. */
+    const char *value_default;  /* Kafka's, as DescribeConfigs prints it. */
+    const char *const *choices; /* Of a string or of a list's items; NULL: anything. */
+    struct topic_config_broker_key broker_keys[3]; /* The strongest first; unused: key NULL. */
     const char *doc;
     uint16_t offset; /* Of the field in struct topic_config; topic_config.c's own. */
 };
@@ -107,6 +112,11 @@ const struct topic_config_row *topic_config_find(struct slice name);
 /* False: value does not fit the row; reason gets a sentence for people. */
 MUST_CHECK bool topic_config_check(const struct topic_config_row *row, struct slice value,
                                    char *reason, size_t reason_size);
+
+/* The strongest key of the row that source sets, with its value; NULL: none is set. */
+const struct topic_config_broker_key *
+topic_config_broker_key(const struct topic_config_row *row,
+                        const struct topic_config_source *source, struct slice *value);
 
 /* The default that holds on this broker, as text: the broker's if a key sets it, else Kafka's.
  * text is room for a number that had to be converted. */
