@@ -218,7 +218,11 @@ void journal_deinit(struct journal *journal);
 /* For the disk and the writer: starts whatever can be started. */
 void journal_pump(struct journal *journal);
 
-/* For the writer: whether the disk has failed; then everything open has been ended with ERR_IO. */
+/* For the disk and the writer: whether the disk has failed; then everything that is not in flight
+ * has been ended with ERR_IO. */
 bool journal_has_failed(struct journal *journal);
+
+/* For the writer: whether the journal may write now: it is not being cut. */
+bool journal_may_write(const struct journal *journal);
 
 #endif

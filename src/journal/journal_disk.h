@@ -69,6 +69,10 @@ MUST_CHECK enum err journal_disk_admit(struct journal_disk *disk, uint64_t size)
 void journal_disk_fail(struct journal_disk *disk, const char *what, const char *path,
                        int64_t negative_errno);
 
+/* For writers: a write met a full disk, a write succeeded after that. */
+void journal_disk_meet_full(struct journal_disk *disk, const char *path);
+void journal_disk_meet_space(struct journal_disk *disk);
+
 /* For journals and segments: look again soon, users has no callback. */
 void journal_disk_poll(struct journal_disk *disk);
 

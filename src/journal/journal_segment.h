@@ -35,9 +35,8 @@ struct journal_segment {
 /* Asks for an open handle. The caller sets done. */
 struct journal_open {
     struct list link;
-    /* ERR_OK: the segment's users has been counted up. ERR_NOT_FOUND: the file is gone. ERR_LIMIT:
-     * no more files may be opened. ERR_NO_SPACE: no room to create it. ERR_IO. */
-    void (*done)(struct journal_open *open, enum err err);
+    /* 0: the segment's users has been counted up. Or a negative errno: -ENOENT, -EMFILE, -EIO. */
+    void (*done)(struct journal_open *open, int64_t result);
 };
 
 /* A read of a range. The caller sets done. */
