@@ -21,6 +21,9 @@ enum acl_permission {
     ACL_ALL = 31,
 };
 
+/* Repeated entries are found by comparing each with each, so the count is bounded. */
+enum { acl_list_count_max = 1024 };
+
 /* Also an identity of a connection: "ip" and an address, "digest" and user:hash, "super". */
 struct acl_id {
     struct slice scheme;
@@ -51,7 +54,8 @@ bool acl_is_super(struct acl_id_list identities);
 
 /* The list as it is stored: duplicates gone, "auth" replaced by the authenticated identities.
  * Lends: arena memory and the slices of list and identities.
- * CODE_INVALID_ACL: empty, or an unknown scheme or id. CODE_SYSTEM_ERROR: the arena is full. */
+ * CODE_INVALID_ACL: empty, too long, or an unknown scheme or id. CODE_SYSTEM_ERROR: the arena is
+ * full. */
 MUST_CHECK enum code acl_list_fix(struct acl_list list, struct acl_id_list identities,
                                   struct arena *arena, struct acl_list *fixed);
 

@@ -11,10 +11,10 @@ enum { path_sequence_bytes_max = 11 };
  * characters that ZooKeeper refuses, and sound UTF-8. */
 bool path_is_valid(struct slice path);
 
-/* "/a" of "/a/b", "/" of "/a". path is valid and not "/". Lends path's bytes. */
+/* "/a" of "/a/b", "/" of "/a": what is before the last slash, which path has. Lends its bytes. */
 struct slice path_parent(struct slice path);
 
-/* "b" of "/a/b". path is valid and not "/". Lends path's bytes. */
+/* "b" of "/a/b": what is behind the last slash, which path has. Lends its bytes. */
 struct slice path_last(struct slice path);
 
 /* Whether path is parent itself or one of its descendants. */

@@ -100,7 +100,8 @@ struct tree_create_options {
     int64_t time_ms;
 };
 
-/* Adds a znode under parent, whose own fields the caller changes. NULL: the heap says no. */
+/* Adds a znode under parent, whose stat fields the caller changes. NULL: the heap says no, and the
+ * reference of acl is still the caller's. */
 struct znode *tree_create(struct tree *tree, struct znode *parent,
                           const struct tree_create_options *options);
 
@@ -113,10 +114,9 @@ MUST_CHECK enum err tree_set_data(struct tree *tree, struct znode *znode, struct
 /* Takes one reference of acl. */
 void tree_set_acl(struct tree *tree, struct znode *znode, struct acl_entry *acl);
 
-/* Brings the digest up to date after the caller changed stat fields of znode: between the two, the
- * tree's digest does not count it. */
-void tree_change_begin(struct tree *tree, struct znode *znode);
-void tree_change_end(struct tree *tree, struct znode *znode);
+/* To be called after any change of a znode's data or stat fields: brings the digest up to date.
+ * path: its own. */
+void tree_changed(struct tree *tree, struct znode *znode, struct slice path);
 
 /* What clients see. */
 void tree_stat(const struct tree *tree, const struct znode *znode, struct znode_stat *stat);
