@@ -127,9 +127,9 @@ MUST_CHECK enum err net_init(struct net **net, struct io *io, struct heap *heap,
 void net_deinit(struct net *net);
 
 /* Opens a listening socket and accepts on it; address gets the port that was bound. ERR_BUSY: the
- * port is in use; ERR_PERMISSION; ERR_IO. */
+ * port is in use; ERR_PERMISSION; ERR_IO. user: what each connection's user is at on_open. */
 MUST_CHECK enum err net_listen(struct net *net, struct io_address *address,
-                               const struct net_handler *handler);
+                               const struct net_handler *handler, void *user);
 
 /* Dials; on_open or on_close (if it fails) follows. ERR_NO_MEMORY, ERR_LIMIT. */
 MUST_CHECK enum err net_connect(struct net *net, const struct io_address *address,
