@@ -3,12 +3,12 @@
 #include "base/assert.h"
 #include "keeper/ip_range.h"
 
-static bool is_scheme(struct acl_id id, const char *scheme)
+static bool is_scheme(struct zk_id id, const char *scheme)
 {
     return slice_equal_text(id.scheme, scheme);
 }
 
-static bool is_anyone(struct acl_id id)
+static bool is_anyone(struct zk_id id)
 {
     return is_scheme(id, "world") && slice_equal_text(id.id, "anyone");
 }
@@ -32,7 +32,7 @@ bool acl_is_super(struct acl_id_list identities)
 }
 
 /* Whether the identity is what the entry's id names. */
-static bool identity_matches(struct acl_id id, struct acl_id identity)
+static bool identity_matches(struct zk_id id, struct zk_id identity)
 {
     if (!slice_equal(id.scheme, identity.scheme))
         return false;
@@ -48,8 +48,8 @@ bool acl_list_grants(struct acl_list list, int32_t permissions, struct acl_id_li
     if (list.count <= 0)
         return true;
     for (int32_t index = 0; index < list.count; index++) {
-        const struct acl *acl = &list.items[index];
-        if ((acl->permissions & permissions) == 0)
+        const struct zk_acl *acl = &list.items[index];
+        if ((acl->perms & permissions) == 0)
             continue;
         if (is_anyone(acl->id))
             return true;
@@ -60,9 +60,9 @@ bool acl_list_grants(struct acl_list list, int32_t permissions, struct acl_id_li
     return acl_is_super(identities);
 }
 
-static bool acl_equal(const struct acl *a, const struct acl *b)
+static bool acl_equal(const struct zk_acl *a, const struct zk_acl *b)
 {
-    return a->permissions == b->permissions && slice_equal(a->id.scheme, b->id.scheme) &&
+    return a->perms == b->perms && slice_equal(a->id.scheme, b->id.scheme) &&
            slice_equal(a->id.id, b->id.id);
 }
 
@@ -96,7 +96,7 @@ static bool digest_is_valid(struct slice id)
     return colon_count == 1;
 }
 
-static enum code check_id(struct acl_id id)
+static enum code check_id(struct zk_id id)
 {
     if (id.scheme.data == NULL)
         return CODE_INVALID_ACL;
@@ -111,12 +111,12 @@ static enum code check_id(struct acl_id id)
 }
 
 /* Appends the identities that count as authenticated: an address does not. */
-static int32_t expand_auth(struct acl *out, int32_t permissions, struct acl_id_list identities)
+static int32_t expand_auth(struct zk_acl *out, int32_t permissions, struct acl_id_list identities)
 {
     int32_t count = 0;
     for (int32_t index = 0; index < identities.count; index++)
         if (is_scheme(identities.items[index], "digest"))
-            out[count++] = (struct acl){permissions, identities.items[index]};
+            out[count++] = (struct zk_acl){permissions, identities.items[index]};
     return count;
 }
 
@@ -131,17 +131,17 @@ enum code acl_list_fix(struct acl_list list, struct acl_id_list identities, stru
     for (int32_t index = 0; index < list.count; index++)
         auth_count += is_scheme(list.items[index].id, "auth");
     const size_t capacity = (size_t)list.count + (size_t)auth_count * (size_t)identities.count;
-    struct acl *items = arena_take_array(arena, capacity, sizeof *items);
+    struct zk_acl *items = arena_take_array(arena, capacity, sizeof *items);
     if (items == NULL)
         return CODE_SYSTEM_ERROR;
 
     int32_t count = 0;
     for (int32_t index = 0; index < list.count; index++) {
-        const struct acl *acl = &list.items[index];
+        const struct zk_acl *acl = &list.items[index];
         if (is_repeated(list, index))
             continue;
         if (is_scheme(acl->id, "auth")) {
-            const int32_t added = expand_auth(items + count, acl->permissions, identities);
+            const int32_t added = expand_auth(items + count, acl->perms, identities);
             if (added == 0)
                 return CODE_INVALID_ACL;
             count += added;
@@ -174,7 +174,7 @@ static struct slice redact_id(struct slice id, struct arena *arena)
 
 enum code acl_list_redact(struct acl_list list, struct arena *arena, struct acl_list *redacted)
 {
-    struct acl *items = arena_take_array(arena, (size_t)list.count, sizeof *items);
+    struct zk_acl *items = arena_take_array(arena, (size_t)list.count, sizeof *items);
     if (items == NULL)
         return CODE_SYSTEM_ERROR;
     for (int32_t index = 0; index < list.count; index++) {

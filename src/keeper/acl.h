@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "keeper/code.h"
+#include "wire/gen/zk.h"
 
 enum acl_permission {
     ACL_READ = 1,
@@ -24,25 +25,15 @@ enum acl_permission {
 /* Repeated entries are found by comparing each with each, so the count is bounded. */
 enum { acl_list_count_max = 1024 };
 
-/* Also an identity of a connection: "ip" and an address, "digest" and user:hash, "super". */
-struct acl_id {
-    struct slice scheme;
-    struct slice id;
-};
-
+/* Identities of a connection: "ip" and an address, "digest" and user:hash, "super". */
 struct acl_id_list {
-    const struct acl_id *items;
+    const struct zk_id *items;
     int32_t count;
-};
-
-struct acl {
-    int32_t permissions;
-    struct acl_id id;
 };
 
 /* items is NULL for a null list, which only a request can hold. */
 struct acl_list {
-    const struct acl *items;
+    const struct zk_acl *items;
     int32_t count;
 };
 

@@ -28,8 +28,8 @@ static uint64_t hash_list(const struct acl_table *table, struct acl_list list)
 {
     uint64_t hash = hash_u64((uint64_t)list.count, table->hash_seed);
     for (int32_t index = 0; index < list.count; index++) {
-        const struct acl *acl = &list.items[index];
-        hash = hash_u64((uint64_t)(uint32_t)acl->permissions, hash);
+        const struct zk_acl *acl = &list.items[index];
+        hash = hash_u64((uint64_t)(uint32_t)acl->perms, hash);
         hash = hash_bytes(acl->id.scheme, hash);
         hash = hash_bytes(acl->id.id, hash);
     }
@@ -43,7 +43,7 @@ static uint64_t hash_id(const struct acl_table *table, int64_t id)
 
 size_t acl_table_bytes(struct acl_list list)
 {
-    size_t size = sizeof(struct acl_entry) + (size_t)list.count * sizeof(struct acl);
+    size_t size = sizeof(struct acl_entry) + (size_t)list.count * sizeof(struct zk_acl);
     for (int32_t index = 0; index < list.count; index++)
         size += list.items[index].id.scheme.size + list.items[index].id.id.size;
     return size;
@@ -67,10 +67,10 @@ static struct acl_entry *add(struct acl_table *table, int64_t id, struct acl_lis
     struct acl_entry *entry = heap_take(table->heap, acl_table_bytes(list) + 1);
     if (entry == NULL)
         return NULL;
-    struct acl *items = (struct acl *)(void *)(entry + 1);
+    struct zk_acl *items = (struct zk_acl *)(void *)(entry + 1);
     uint8_t *at = (uint8_t *)(items + list.count);
     for (int32_t index = 0; index < list.count; index++) {
-        items[index].permissions = list.items[index].permissions;
+        items[index].perms = list.items[index].perms;
         items[index].id.scheme = copy_bytes(&at, list.items[index].id.scheme);
         items[index].id.id = copy_bytes(&at, list.items[index].id.id);
     }
@@ -94,7 +94,7 @@ enum err acl_table_init(struct acl_table *table, struct heap *heap, uint64_t has
     if (hash_table_init(&table->by_list, heap) != ERR_OK ||
         hash_table_init(&table->by_id, heap) != ERR_OK)
         goto fail;
-    const struct acl open = {ACL_ALL, {SLICE_LITERAL("world"), SLICE_LITERAL("anyone")}};
+    const struct zk_acl open = {ACL_ALL, {SLICE_LITERAL("world"), SLICE_LITERAL("anyone")}};
     table->open = add(table, acl_open_id, (struct acl_list){&open, 1});
     if (table->open == NULL)
         goto fail;

@@ -14,7 +14,7 @@ enum {
 };
 
 struct auth_set {
-    struct acl_id items[auth_set_count_max];
+    struct zk_id items[auth_set_count_max];
     int32_t count;
 };
 

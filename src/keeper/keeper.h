@@ -75,7 +75,7 @@ struct keeper_sink {
 struct keeper_reply {
     int32_t code;                       /* enum code */
     struct slice data;                  /* get_data */
-    struct znode_stat stat;             /* exists, get_data, get_acl, get_children2 */
+    struct zk_stat stat;                /* exists, get_data, get_acl, get_children2 */
     struct acl_list acl;                /* get_acl */
     struct slice_list names;            /* get_children, get_children2, get_ephemerals */
     struct acl_id_list identities;      /* who_am_i */

@@ -373,11 +373,11 @@ void tree_set_acl(struct tree *tree, struct znode *znode, struct acl_entry *acl)
     znode->acl = acl;
 }
 
-void tree_stat(const struct tree *tree, const struct znode *znode, struct znode_stat *stat)
+void tree_stat(const struct tree *tree, const struct znode *znode, struct zk_stat *stat)
 {
     const bool is_ephemeral =
         tree_owner_kind_of(znode->owner, tree->extended_types_enabled) == TREE_OWNER_SESSION;
-    *stat = (struct znode_stat){
+    *stat = (struct zk_stat){
         .czxid = znode->czxid,
         .mzxid = znode->mzxid,
         .ctime = znode->ctime,
@@ -388,7 +388,7 @@ void tree_stat(const struct tree *tree, const struct znode *znode, struct znode_
         .aversion = znode->aversion,
         .ephemeral_owner = is_ephemeral ? znode->owner : 0,
         .data_length = (int32_t)znode->data_size,
-        .child_count = znode->child_count,
+        .num_children = znode->child_count,
         .pzxid = znode->pzxid,
     };
 }
@@ -429,7 +429,7 @@ static struct znode *add_builtin(struct tree *tree, struct znode *parent, const 
 /* The configuration is for everybody to read, and nobody to change. */
 static enum err protect_configuration(struct tree *tree, struct znode *config)
 {
-    const struct acl read_only = {ACL_READ, {SLICE_LITERAL("world"), SLICE_LITERAL("anyone")}};
+    const struct zk_acl read_only = {ACL_READ, {SLICE_LITERAL("world"), SLICE_LITERAL("anyone")}};
     struct acl_entry *acl = acl_table_acquire(&tree->acls, (struct acl_list){&read_only, 1});
     if (acl == NULL)
         return ERR_NO_MEMORY;

@@ -15,7 +15,7 @@
 #define KEEPER_TREE_H
 
 #include "keeper/acl_table.h"
-#include "keeper/znode_stat.h"
+#include "wire/gen/zk.h"
 
 struct znode {
     struct hash_link by_path;
@@ -119,7 +119,7 @@ void tree_set_acl(struct tree *tree, struct znode *znode, struct acl_entry *acl)
 void tree_changed(struct tree *tree, struct znode *znode, struct slice path);
 
 /* What clients see. */
-void tree_stat(const struct tree *tree, const struct znode *znode, struct znode_stat *stat);
+void tree_stat(const struct tree *tree, const struct znode *znode, struct zk_stat *stat);
 
 struct slice tree_data(const struct znode *znode);
 struct slice tree_name(const struct znode *znode);

@@ -65,13 +65,13 @@ static void empty_tree_has_the_builtins_and_their_digest(void **state)
     for (size_t index = 0; index < ARRAY_COUNT(builtins); index++)
         find(fixture, builtins[index], true);
     assert_int_equal(fixture->tree.digest, 1371985504);
-    struct znode_stat stat;
+    struct zk_stat stat;
     tree_stat(&fixture->tree, fixture->tree.root, &stat);
     assert_int_equal(stat.cversion, -1);
-    assert_int_equal(stat.child_count, 1);
+    assert_int_equal(stat.num_children, 1);
     tree_stat(&fixture->tree, tree_find(&fixture->tree, SLICE_LITERAL("/zookeeper")), &stat);
     assert_int_equal(stat.cversion, -2);
-    assert_int_equal(stat.child_count, 2);
+    assert_int_equal(stat.num_children, 2);
 }
 
 static void only_whole_paths_are_found(void **state)

@@ -10,7 +10,7 @@
 
 #include "keeper/acl.h"
 #include "keeper/op.h"
-#include "keeper/znode_stat.h"
+#include "wire/gen/zk.h"
 
 struct slice_list {
     const struct slice *items;
@@ -49,7 +49,7 @@ struct txn_result {
     int32_t code; /* enum code */
     int64_t zxid;
     struct slice path;          /* create*: the name that it got. */
-    struct znode_stat stat;     /* create*, set_data, set_acl */
+    struct zk_stat stat;        /* create*, set_data, set_acl */
     struct txn_result *results; /* multi: one for each of its operations. */
     int32_t result_count;
 };
