@@ -11,7 +11,8 @@
  *
  * An op is a field of whoever waits, so submitting never allocates and never fails. `done` never
  * runs inside io_submit. Operations that are in flight together complete in any order: whoever
- * needs an order waits for one before submitting the next.
+ * needs an order waits for one before submitting the next. A socket has at most one operation in
+ * flight that takes bytes or connections from it, and at most one that puts bytes into it.
  *
  * Memory: the backend's rings, taken at start. Shard: each shard has its own io.
  */
@@ -61,13 +62,15 @@ enum io_kind {
                  is all of them or an error. */
     IO_SYNC,  /* fdatasync of a file, or fsync of a directory handle. Covers writes that completed
                  before it was submitted. */
-    IO_ALLOCATE,  /* Extends the file with zeros to offset + size (posix_fallocate). */
+    IO_ALLOCATE,  /* Extends the file with zeros to offset + size (posix_fallocate). -EOPNOTSUPP:
+                     the file system cannot; writing works all the same. */
     IO_TRUNCATE,  /* To offset bytes. */
     IO_RENAME,    /* path to path_to, replacing it. Durable after an IO_SYNC of the directory. */
     IO_UNLINK,    /* A file, or with IO_OPEN_DIRECTORY in flags an empty directory. */
     IO_MKDIR,     /* Mode 0755. */
     IO_CLOSE,     /* A file or a socket. */
-    IO_ACCEPT,    /* On a listening socket; result: a handle; address is filled in. */
+    IO_ACCEPT,    /* On a listening socket; result: a handle; address is filled in. -EMFILE: no
+                     handle is left; connections that waited were closed. Wait before trying again. */
     IO_CONNECT,   /* To address; result: a handle. */
     IO_RECV,      /* Result: bytes, 0 when the other side has closed. */
     IO_SEND,      /* All vectors; result: bytes sent, all of them or an error. */
@@ -173,7 +176,7 @@ static inline void io_run(struct io *io, uint64_t wait_ns)
     io->world->run(io, wait_ns);
 }
 
-/* Ends a wait in io_run, from any thread: the only function another thread may call. */
+/* Ends a wait in io_run, from any thread or signal handler: the only function they may call. */
 static inline void io_wake(struct io *io)
 {
     io->world->wake(io);
