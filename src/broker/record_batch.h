@@ -13,6 +13,7 @@
 #ifndef BROKER_RECORD_BATCH_H
 #define BROKER_RECORD_BATCH_H
 
+#include "base/assert.h"
 #include "base/err.h"
 #include "base/macros.h"
 #include "base/slice.h"
@@ -55,7 +56,8 @@ struct record_batch {
 
 static inline int64_t record_batch_last_offset(const struct record_batch *batch)
 {
-    return batch->base_offset + batch->last_offset_delta;
+    /* Unsigned, because a damaged header may hold anything. */
+    return (int64_t)((uint64_t)batch->base_offset + (uint64_t)(int64_t)batch->last_offset_delta);
 }
 
 static inline enum record_codec record_batch_codec(const struct record_batch *batch)
@@ -73,6 +75,10 @@ MUST_CHECK enum err record_batch_decode(struct record_batch *batch, struct slice
 
 /* Whether the CRC matches; bytes are exactly the batch. Knows the three magics. */
 bool record_batch_crc_matches(const struct record_batch *batch, struct slice bytes);
+
+/* Sets max_timestamp and computes the CRC anew. data is the whole batch, of magic 2. */
+void record_batch_set_max_timestamp(struct record_batch *batch, uint8_t *data,
+                                    int64_t max_timestamp_ms);
 
 /* What the broker writes into a batch that it takes. */
 struct record_batch_stamp {
@@ -104,7 +110,7 @@ struct record {
     int64_t offset;
     struct slice key;     /* Null allowed. */
     struct slice value;   /* Null allowed. */
-    struct slice headers; /* Encoded: record_header_next. */
+    struct slice headers; /* As encoded. */
     int32_t header_count;
 };
 

@@ -21,7 +21,6 @@ struct record_rules {
     const struct partition_config *config;
     int64_t now_ms;          /* Wall clock. */
     int16_t produce_version; /* Of the request. */
-    bool is_internal;        /* From ourselves: control batches and any producer id allowed. */
 };
 
 struct record_verdict {
@@ -34,8 +33,9 @@ struct record_verdict {
     bool is_idempotent;    /* A batch has a producer id. */
 };
 
-/* Lends nothing; records may be null. */
-struct record_verdict record_validator_check(const struct record_rules *rules,
-                                             struct slice records);
+/* data may be NULL (a null records field). A max timestamp that is not that of the records is put
+ * right in place, as Apache does; nothing else is changed. */
+struct record_verdict record_validator_check(const struct record_rules *rules, uint8_t *data,
+                                             size_t size);
 
 #endif

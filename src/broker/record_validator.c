@@ -1,0 +1,156 @@
+#include "broker/record_validator.h"
+
+#include "base/assert.h"
+
+enum {
+    produce_version_one_batch = 3, /* From here on one batch of magic 2 for each partition. */
+    produce_version_zstd = 7,
+};
+
+static struct record_verdict refuse(struct record_verdict verdict, enum error_code code,
+                                    const char *message)
+{
+    verdict.code = code;
+    verdict.message = message;
+    return verdict;
+}
+
+/* Whether a CreateTime is outside what the topic allows; -1 is "none". */
+static bool is_timestamp_refused(const struct record_rules *rules, int64_t timestamp_ms)
+{
+    if (timestamp_ms == -1 || rules->config->is_log_append_time)
+        return false;
+    int64_t age_ms;
+    if (__builtin_sub_overflow(rules->now_ms, timestamp_ms, &age_ms))
+        return true;
+    if (age_ms >= 0)
+        return age_ms > rules->config->timestamp_before_max_ms;
+    return age_ms < -rules->config->timestamp_after_max_ms;
+}
+
+static struct record_verdict check_records(const struct record_rules *rules,
+                                           struct record_verdict verdict,
+                                           struct record_batch *batch, uint8_t *data)
+{
+    struct record_walk walk;
+    struct record record;
+    enum err err;
+    int64_t max_timestamp_ms = -1;
+    record_walk_init(&walk, batch, slice_of(data, batch->size));
+    while (record_walk_next(&walk, &record, &err)) {
+        verdict.record_index = walk.index - 1;
+        if (record.offset != batch->base_offset + verdict.record_index)
+            return refuse(verdict, KAFKA_INVALID_RECORD, "record offsets are not sequential");
+        if (slice_is_null(record.key) && rules->config->compacts)
+            return refuse(verdict, KAFKA_INVALID_RECORD,
+                          "a compacted topic takes no record without a key");
+        if (is_timestamp_refused(rules, record.timestamp_ms))
+            return refuse(verdict, KAFKA_INVALID_TIMESTAMP,
+                          "the timestamp is outside the range that the topic allows");
+        max_timestamp_ms = max_i64(max_timestamp_ms, record.timestamp_ms);
+    }
+    verdict.record_index = -1;
+    if (err != ERR_OK)
+        return refuse(verdict, KAFKA_INVALID_RECORD, "a record does not follow the format");
+    if (max_timestamp_ms != batch->max_timestamp_ms)
+        record_batch_set_max_timestamp(batch, data, max_timestamp_ms);
+    return verdict;
+}
+
+static struct record_verdict check_producer(struct record_verdict verdict,
+                                            const struct record_batch *batch)
+{
+    const bool has_producer = batch->producer_id >= 0;
+    const bool is_transactional = (batch->attributes & RECORD_TRANSACTIONAL) != 0;
+    if (batch->producer_id < -1)
+        return refuse(verdict, KAFKA_INVALID_RECORD, "the producer id is negative");
+    if (has_producer && batch->base_sequence < 0)
+        return refuse(verdict, KAFKA_INVALID_RECORD, "a producer id without a sequence number");
+    if (has_producer && batch->producer_epoch < 0)
+        return refuse(verdict, KAFKA_INVALID_RECORD, "a producer id without an epoch");
+    if (is_transactional && !has_producer)
+        return refuse(verdict, KAFKA_INVALID_RECORD, "a transactional batch without a producer id");
+    verdict.is_idempotent |= has_producer;
+    verdict.is_transactional |= is_transactional;
+    return verdict;
+}
+
+/* The header of a batch of magic 2 whose CRC holds. */
+static struct record_verdict check_header(const struct record_rules *rules,
+                                          struct record_verdict verdict,
+                                          const struct record_batch *batch)
+{
+    const int16_t attributes = batch->attributes;
+    if ((attributes & RECORD_CONTROL) != 0)
+        return refuse(verdict, KAFKA_INVALID_RECORD, "clients may not write control records");
+    if ((attributes & RECORD_DELETE_HORIZON) != 0)
+        return refuse(verdict, KAFKA_INVALID_RECORD, "clients may not set a delete horizon");
+    if (record_batch_codec(batch) > CODEC_ZSTD)
+        return refuse(verdict, KAFKA_UNSUPPORTED_COMPRESSION_TYPE, "unknown compression type");
+    if (record_batch_codec(batch) == CODEC_ZSTD && rules->produce_version < produce_version_zstd)
+        return refuse(verdict, KAFKA_UNSUPPORTED_COMPRESSION_TYPE,
+                      "zstd needs Produce version 7 or later");
+    if (batch->record_count <= 0)
+        return refuse(verdict, KAFKA_INVALID_RECORD, "the batch has no records");
+    if (batch->last_offset_delta != batch->record_count - 1)
+        return refuse(verdict, KAFKA_INVALID_RECORD,
+                      "the record count and the last offset do not agree");
+    if ((attributes & RECORD_LOG_APPEND_TIME) != 0)
+        return refuse(verdict, KAFKA_INVALID_TIMESTAMP, "only the broker sets the append time");
+    if (record_batch_codec(batch) == CODEC_NONE)
+        return check_producer(verdict, batch);
+    if (batch->max_timestamp_ms < batch->base_timestamp_ms)
+        return refuse(verdict, KAFKA_INVALID_TIMESTAMP,
+                      "the largest timestamp is before the first");
+    if (is_timestamp_refused(rules, batch->base_timestamp_ms) ||
+        is_timestamp_refused(rules, batch->max_timestamp_ms))
+        return refuse(verdict, KAFKA_INVALID_TIMESTAMP,
+                      "the timestamp is outside the range that the topic allows");
+    return check_producer(verdict, batch);
+}
+
+static struct record_verdict check_batch(const struct record_rules *rules,
+                                         struct record_verdict verdict, struct record_batch *batch,
+                                         uint8_t *data)
+{
+    if (batch->magic != record_batch_magic && rules->produce_version >= produce_version_one_batch)
+        return refuse(verdict, KAFKA_INVALID_RECORD, "only record format 2 is allowed");
+    if (batch->magic != record_batch_magic)
+        return refuse(verdict, KAFKA_UNSUPPORTED_FOR_MESSAGE_FORMAT,
+                      "message formats 0 and 1 are not taken");
+    if (batch->base_offset != 0)
+        return refuse(verdict, KAFKA_INVALID_RECORD, "the base offset of a new batch must be 0");
+    if (batch->size > rules->config->message_bytes_max)
+        return refuse(verdict, KAFKA_MESSAGE_TOO_LARGE, "the batch is above max.message.bytes");
+    if (!record_batch_crc_matches(batch, slice_of(data, batch->size)))
+        return refuse(verdict, KAFKA_CORRUPT_MESSAGE, "the checksum of the batch does not match");
+    verdict = check_header(rules, verdict, batch);
+    if (verdict.code != KAFKA_NONE || record_batch_codec(batch) != CODEC_NONE)
+        return verdict;
+    return check_records(rules, verdict, batch, data);
+}
+
+struct record_verdict record_validator_check(const struct record_rules *rules, uint8_t *data,
+                                             size_t size)
+{
+    struct record_verdict verdict = {.code = KAFKA_NONE, .batch_index = 0, .record_index = -1};
+    struct record_batch_walk walk;
+    enum err err;
+    record_batch_walk_init(&walk, slice_of(data, size));
+    while (record_batch_walk_next(&walk, &err)) {
+        verdict.batch_index = (int32_t)verdict.batch_count;
+        if (verdict.batch_count == 1 && rules->produce_version >= produce_version_one_batch)
+            return refuse(verdict, KAFKA_INVALID_RECORD, "more than one batch for a partition");
+        verdict = check_batch(rules, verdict, &walk.batch, data + (walk.bytes.data - data));
+        if (verdict.code != KAFKA_NONE)
+            return verdict;
+        verdict.batch_count++;
+    }
+    if (err == ERR_MALFORMED || err == ERR_UNSUPPORTED ||
+        (err != ERR_OK && verdict.batch_count > 0))
+        return refuse(verdict, KAFKA_CORRUPT_MESSAGE,
+                      "the batch header does not follow the format");
+    if (verdict.batch_count == 0)
+        return refuse(verdict, KAFKA_INVALID_RECORD, "there is no whole record batch");
+    return verdict;
+}

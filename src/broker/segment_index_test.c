@@ -1,0 +1,90 @@
+#include "broker/segment_index.h"
+
+#include "base/prng.h"
+#include "test/unit_test.h"
+
+enum { batch_count = 1000, base = 5000 };
+
+/* Random batches; what the index finds is checked against all of them. */
+static void finds_the_batch_at_or_before(void **state)
+{
+    (void)state;
+    static struct segment_index_batch batches[batch_count];
+    static uint8_t offsets[batch_count * offset_entry_bytes];
+    static uint8_t times[batch_count * time_entry_bytes];
+    struct heap heap;
+    struct segment_index index;
+    struct prng prng;
+    int64_t offset = base;
+    uint32_t position = 0;
+    heap_init(&heap, (struct heap_options){.limit_bytes = 1 << 20});
+    prng_init(&prng, 11);
+    segment_index_init(&index, &heap, base);
+    for (uint32_t i = 0; i < batch_count; i++) {
+        const uint32_t count = 1 + (uint32_t)prng_below(&prng, 20);
+        batches[i] = (struct segment_index_batch){
+            .last_offset = offset + count - 1,
+            .max_timestamp_ms = 1000 + 10 * i - (int64_t)prng_below(&prng, 50),
+            .position = position,
+            .size = 100 + (uint32_t)prng_below(&prng, 3000),
+        };
+        offset += count;
+        position += batches[i].size;
+        segment_index_add(&index, 4096, batches[i]);
+        if (i == batch_count - 1)
+            segment_index_seal(&index);
+        if (segment_index_is_pending_full(&index) || i == batch_count - 1) {
+            const struct slice o = segment_index_pending_offsets(&index);
+            const struct slice t = segment_index_pending_times(&index);
+            memcpy(offsets + index.offset_count * offset_entry_bytes, o.data, o.size);
+            memcpy(times + index.time_count * time_entry_bytes, t.data, t.size);
+            segment_index_flushed(&index, index.offset_pending_count, index.time_pending_count);
+        }
+    }
+    const struct slice offset_file =
+        slice_of(offsets, sizeof offsets); /* With its tail of zeros. */
+    const struct slice time_file = slice_of(times, sizeof times);
+    uint32_t count;
+    assert_int_equal(offset_index_check(offset_file, position, &count), ERR_OK);
+    assert_int_equal(count, index.offset_count);
+    assert_true(count > 200 && count < batch_count / 2);
+    assert_int_equal(offset_index_check(offset_file, position / 2, &count), ERR_CORRUPT);
+    assert_int_equal(time_index_check(time_file, &count), ERR_OK);
+    assert_int_equal(count, index.time_count);
+    const struct time_entry last = time_entry_decode(times + (count - 1) * time_entry_bytes);
+    assert_int_equal(last.timestamp_ms, index.max_timestamp_ms);
+
+    const struct slice whole = slice_of(offsets, index.offset_count * offset_entry_bytes);
+    for (uint32_t i = 0; i < batch_count; i++) {
+        struct offset_entry entry = {0};
+        const uint32_t target = (uint32_t)(batches[i].last_offset - base);
+        const bool found = offset_index_find(whole, target, &entry);
+        assert_true(entry.relative_offset <= target && entry.position <= batches[i].position);
+        assert_true(batches[i].position - entry.position <= 4096 + 3100 + 3100);
+        assert_true(found || batches[i].position <= 4096 + 3100);
+    }
+    segment_index_deinit(&index);
+    assert_int_equal(heap.block_count, 0);
+}
+
+static void does_without_memory(void **state)
+{
+    (void)state;
+    struct heap heap;
+    struct segment_index index;
+    heap_init(&heap, (struct heap_options){.limit_bytes = 100});
+    segment_index_init(&index, &heap, 0);
+    for (uint32_t i = 0; i < 10; i++)
+        segment_index_add(&index, 10, (struct segment_index_batch){i, 5, i * 100, 100});
+    segment_index_seal(&index);
+    assert_int_equal(segment_index_pending_offsets(&index).size, 0);
+    assert_int_equal(index.max_timestamp_ms, 5);
+    segment_index_deinit(&index);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(finds_the_batch_at_or_before),
+                                       cmocka_unit_test(does_without_memory)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
