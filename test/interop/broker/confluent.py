@@ -1,0 +1,7 @@
+"""librdkafka, through confluent-kafka: the contract of harness/group.py."""
+
+from harness import group
+
+
+def case(t):
+    group.scenario(t, lambda *words: t.python_program("broker/programs/confluent_client.py", *words))

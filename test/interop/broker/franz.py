@@ -1,0 +1,7 @@
+"""franz-go: the contract of harness/group.py."""
+
+from harness import group
+
+
+def case(t):
+    group.scenario(t, lambda *words: t.go_program("broker/programs/franz_client.go", *words))
