@@ -259,8 +259,8 @@ static void bind_to_thread(struct uring *uring)
 {
     uring->is_bound = true;
     if ((uring->ring.flags & IORING_SETUP_R_DISABLED) != 0) {
-        const int failed = io_uring_register((unsigned)uring->ring.ring_fd,
-                                             IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+        const int failed =
+            io_uring_register((unsigned)uring->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
         assert(failed == 0);
     }
     /* Spares each system call a look-up; without it all works as well. */
