@@ -158,13 +158,14 @@ $(OUT)/fuzz/%: $(OUT)/obj/%.o $(OUT)/obj/test/fuzz_replay.o $(LIB)
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Programs that meet the real operating system: kill -9 tests and load generators.
-$(OUT)/crash/%: test/crash/%.c test/crash/process.c $(LIB)
+HAND_SRC := test/hand/kafka.c test/crash/process.c
+$(OUT)/crash/%: test/crash/%.c $(HAND_SRC) $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -D_GNU_SOURCE $(LDFLAGS) -o $@ $(filter %.c,$^) $(LIB) $(LDLIBS)
 
-build/bench/%: bench/%.c
+build/bench/%: bench/%.c $(HAND_SRC)
 	@mkdir -p $(@D)
 	@$(MAKE) --no-print-directory -s BUILD=release build/release/librookery.a
-	@gcc $(CFLAGS) -O2 -D_GNU_SOURCE -o $@ $< build/release/librookery.a $(LDLIBS)
+	@gcc $(CFLAGS) -O2 -D_GNU_SOURCE -o $@ $(filter %.c,$^) build/release/librookery.a $(LDLIBS)
 
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
