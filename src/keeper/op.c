@@ -24,7 +24,6 @@ const char *op_name(int32_t number)
 enum op_class op_class_of(int32_t number)
 {
     switch ((enum op)number) {
-    case OP_CREATE_SESSION:
     case OP_CLOSE_SESSION:
     case OP_CREATE:
     case OP_DELETE:
@@ -34,7 +33,6 @@ enum op_class op_class_of(int32_t number)
     case OP_CREATE2:
     case OP_RECONFIG:
     case OP_CREATE_CONTAINER:
-    case OP_DELETE_CONTAINER:
     case OP_CREATE_TTL: return OP_CLASS_WRITE;
     case OP_EXISTS:
     case OP_GET_DATA:
@@ -54,6 +52,8 @@ enum op_class op_class_of(int32_t number)
     case OP_PING:
     case OP_AUTH:
     case OP_SASL: return OP_CLASS_SERVER;
+    case OP_CREATE_SESSION:
+    case OP_DELETE_CONTAINER:
     case OP_ERROR:
     case OP_NOTIFICATION:
     case OP_CHECK: break;

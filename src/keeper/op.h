@@ -49,7 +49,8 @@ enum op {
 #undef OP_NAME
 };
 
-/* What the core does with a request. */
+/* What the core does with a request of a client. Sessions are created, and containers deleted, by
+ * the server itself; Apache's servers also take these from clients, without any check. */
 enum op_class {
     OP_CLASS_UNKNOWN, /* No such operation, or none for clients: answer unimplemented, close. */
     OP_CLASS_WRITE,   /* keeper_prepare makes a transaction of it. */

@@ -65,6 +65,18 @@ bool path_is_valid(struct slice path)
     return true;
 }
 
+bool path_is_sound(struct slice path)
+{
+    if (path.size == 0 || path.data[0] != '/')
+        return false;
+    if (path.size == 1)
+        return true;
+    for (size_t at = 1; at < path.size; at++)
+        if (path.data[at] == '/' && path.data[at - 1] == '/')
+            return false;
+    return path.data[path.size - 1] != '/';
+}
+
 static size_t last_slash(struct slice path)
 {
     size_t at = path.size;

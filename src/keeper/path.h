@@ -11,6 +11,10 @@ enum { path_sequence_bytes_max = 11 };
  * characters that ZooKeeper refuses, and sound UTF-8. */
 bool path_is_valid(struct slice path);
 
+/* Whether it is absolute and has no empty component: what servers with other rules for characters
+ * may have written. */
+bool path_is_sound(struct slice path);
+
 /* "/a" of "/a/b", "/" of "/a": what is before the last slash, which path has. Lends its bytes. */
 struct slice path_parent(struct slice path);
 

@@ -41,6 +41,8 @@ struct txn {
     struct txn_op op;
     const struct txn_op *ops; /* multi */
     int32_t op_count;
+    bool has_digest; /* The tree's digest after it, where the server that made it knew it. */
+    uint64_t digest;
 };
 
 /* What applying it did: the answer to the client. */

@@ -1,0 +1,108 @@
+#include "keeper/auth_set.h"
+
+#include "base/assert.h"
+#include "base/checksum.h"
+
+enum {
+    sha1_bytes = 20,
+    base64_bytes = 28, /* Of 20 bytes, with one sign of padding. */
+};
+
+/* Both strings in one block, which the scheme's slice points to. */
+static enum err add(struct auth_set *set, struct heap *heap, struct slice scheme, struct slice id)
+{
+    assert(set->count < auth_set_count_max);
+    uint8_t *block = heap_take(heap, scheme.size + id.size + 1);
+    if (block == NULL)
+        return ERR_NO_MEMORY;
+    memcpy(block, scheme.data, scheme.size);
+    if (id.size > 0)
+        memcpy(block + scheme.size, id.data, id.size);
+    set->items[set->count++] =
+        (struct zk_id){slice_of(block, scheme.size), slice_of(block + scheme.size, id.size)};
+    return ERR_OK;
+}
+
+enum err auth_set_init(struct auth_set *set, struct heap *heap, struct slice address)
+{
+    set->count = 0;
+    return add(set, heap, SLICE_LITERAL("ip"), address);
+}
+
+void auth_set_deinit(struct auth_set *set, struct heap *heap)
+{
+    for (int32_t index = 0; index < set->count; index++)
+        heap_give(heap, (void *)(uintptr_t)set->items[index].scheme.data);
+    set->count = 0;
+}
+
+static bool has(const struct auth_set *set, struct slice scheme, struct slice id)
+{
+    for (int32_t index = 0; index < set->count; index++)
+        if (slice_equal(set->items[index].scheme, scheme) && slice_equal(set->items[index].id, id))
+            return true;
+    return false;
+}
+
+static enum code add_once(struct auth_set *set, struct heap *heap, struct slice scheme,
+                          struct slice id)
+{
+    if (has(set, scheme, id))
+        return CODE_OK;
+    if (set->count == auth_set_count_max || add(set, heap, scheme, id) != ERR_OK)
+        return CODE_AUTH_FAILED;
+    return CODE_OK;
+}
+
+static void encode_base64(const uint8_t bytes[sha1_bytes], uint8_t text[base64_bytes])
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (int group = 0; group < base64_bytes / 4; group++) {
+        const int at = 3 * group;
+        const uint32_t bits = (uint32_t)bytes[at] << 16 | (uint32_t)bytes[at + 1] << 8 |
+                              (at + 2 < sha1_bytes ? bytes[at + 2] : 0);
+        for (int sign = 0; sign < 4; sign++)
+            text[4 * group + sign] = (uint8_t)alphabet[bits >> (18 - 6 * sign) & 0x3f];
+    }
+    text[base64_bytes - 1] = '=';
+}
+
+/* "user:" and the hash of all of "user:password". */
+static enum code add_digest(struct auth_set *set, struct heap *heap,
+                            const struct auth_options *options, struct slice secret)
+{
+    const uint8_t *colon = secret.size == 0 ? NULL : memchr(secret.data, ':', secret.size);
+    const size_t user_bytes = colon == NULL ? secret.size : (size_t)(colon - secret.data);
+    const size_t size = user_bytes + 1 + base64_bytes;
+    uint8_t *text = heap_take(heap, size);
+    if (text == NULL)
+        return CODE_AUTH_FAILED;
+    if (user_bytes > 0)
+        memcpy(text, secret.data, user_bytes);
+    text[user_bytes] = ':';
+    uint8_t hash[sha1_bytes];
+    checksum_sha1(secret, hash);
+    encode_base64(hash, text + user_bytes + 1);
+
+    const struct slice id = slice_of(text, size);
+    enum code code = CODE_OK;
+    if (acl_secret_equal(id, options->super_digest))
+        code = add_once(set, heap, SLICE_LITERAL("super"), SLICE_LITERAL(""));
+    if (code == CODE_OK)
+        code = add_once(set, heap, SLICE_LITERAL("digest"), id);
+    heap_give(heap, text);
+    return code;
+}
+
+enum code auth_set_add(struct auth_set *set, struct heap *heap, const struct auth_options *options,
+                       struct slice scheme, struct slice secret)
+{
+    /* The address was proved by the connection itself; it is in the set already. */
+    if (slice_equal_text(scheme, "ip"))
+        return CODE_OK;
+    if (!slice_equal_text(scheme, "digest") || options->digest_disabled || secret.data == NULL ||
+        secret.size > auth_set_id_bytes_max)
+        return CODE_AUTH_FAILED;
+    return add_digest(set, heap, options, secret);
+}
