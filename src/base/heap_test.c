@@ -1,102 +1,116 @@
+#include "base/arena.h"
 #include "base/heap.h"
+#include "base/pool.h"
 #include "base/prng.h"
 #include "test/unit_test.h"
 
-static void the_limit_says_no(void **state)
+static void heap_says_no_at_its_limit_and_counts_exactly(void **state)
 {
     (void)state;
     struct heap heap;
     heap_init(&heap, (struct heap_options){.limit_bytes = 1000});
-    void *block = heap_take(&heap, 500);
-    assert_non_null(block);
-    assert_null(heap_take(&heap, 500));
+    void *first = heap_take(&heap, 900);
+    assert_non_null(first);
+    assert_null(heap_take(&heap, 100));
     assert_null(heap_take(&heap, SIZE_MAX));
-    heap_give(&heap, block);
+    heap_give(&heap, first);
     assert_int_equal(heap.used_bytes, 0);
+    assert_int_equal(heap.block_count, 0);
+    void *again = heap_take_zeroed(&heap, 900);
+    assert_int_equal(((uint8_t *)again)[899], 0);
+    assert_int_equal(heap_block_size(again), 900);
+    heap_give(&heap, again);
+}
+
+static void heap_resize_keeps_the_bytes_or_the_old_block(void **state)
+{
+    (void)state;
+    struct heap heap;
+    heap_init(&heap, (struct heap_options){.limit_bytes = 200});
+    uint8_t *block = heap_resize(&heap, NULL, 4);
+    memcpy(block, "rook", 4);
+    uint8_t *bigger = heap_resize(&heap, block, 100);
+    assert_memory_equal(bigger, "rook", 4);
+    assert_null(heap_resize(&heap, bigger, 150));
+    assert_memory_equal(bigger, "rook", 4);
+    heap_give(&heap, bigger);
+    assert_int_equal(heap.used_bytes, 0);
+}
+
+static void tracked_heap_gives_everything_back_at_once(void **state)
+{
+    (void)state;
+    struct heap heap;
+    heap_init(&heap, (struct heap_options){.limit_bytes = 1 << 20, .tracked = true});
+    for (int index = 1; index < 100; index++)
+        assert_non_null(heap_take(&heap, (size_t)index));
+    heap_deinit(&heap); /* The address sanitizer would report a leak. */
     assert_int_equal(heap.block_count, 0);
 }
 
-static void a_reusable_block_is_used_again(void **state)
+static void arena_aligns_zeroes_and_ends(void **state)
 {
     (void)state;
+    _Alignas(max_align_t) uint8_t memory[64];
+    memset(memory, 0xff, sizeof memory);
+    struct arena arena;
+    arena_init(&arena, memory, sizeof memory);
+    const uint8_t *first = arena_take(&arena, 1);
+    const uint8_t *second = arena_take(&arena, 16);
+    assert_int_equal(*first, 0);
+    assert_int_equal((uintptr_t)second % _Alignof(max_align_t), 0);
+    assert_null(arena_take(&arena, 64));
+    assert_null(arena_take_array(&arena, SIZE_MAX / 2, 4));
+    assert_false(slice_is_null(arena_copy(&arena, SLICE_LITERAL(""))));
+    arena_reset(&arena);
+    assert_non_null(arena_take(&arena, 64));
+}
+
+/* Random takes and releases; every member is ours alone while taken. */
+static void pool_hands_out_each_member_once(void **state)
+{
+    (void)state;
+    enum { item_count = 50 };
     struct heap heap;
     heap_init(&heap, (struct heap_options){.limit_bytes = 1 << 20});
-    assert_int_equal(heap_reusable_size(1), 64);
-    assert_int_equal(heap_reusable_size(65), 128);
-    assert_int_equal(heap_reusable_size(64 * 1024), 64 * 1024);
-    assert_int_equal(heap_reusable_size(64 * 1024 + 1), 64 * 1024 + 1);
-
-    void *first = heap_take_reusable(&heap, 100);
-    heap_give_reusable(&heap, first);
-    assert_int_equal(heap.block_count, 0);
-    assert_int_equal(heap.used_bytes, 0);
-    assert_ptr_equal(heap_take_reusable(&heap, 128), first);
-    assert_int_equal(heap.system_take_count, 1);
-    heap_give(&heap, first);
-    heap_deinit(&heap);
-}
-
-static void kept_blocks_make_room(void **state)
-{
-    (void)state;
-    struct heap heap;
-    heap_init(&heap, (struct heap_options){.limit_bytes = 100000});
-    heap_give_reusable(&heap, heap_take_reusable(&heap, 64 * 1024));
-    void *other = heap_take(&heap, 90000);
-    assert_non_null(other);
-    assert_int_equal(heap.kept_bytes, 0);
-    heap_give(&heap, other);
-    heap_deinit(&heap);
-}
-
-/* Any order of taking and giving keeps blocks apart and the counters right. */
-static void random_use(struct heap *heap)
-{
-    enum { slot_count = 50 };
-    uint8_t *blocks[slot_count] = {0};
-    size_t sizes[slot_count] = {0};
+    struct pool pool;
+    assert_int_equal(pool_init(&pool, &heap, (struct pool_options){24, item_count}), ERR_OK);
+    uint32_t *taken[item_count] = {0};
     struct prng prng;
     prng_init(&prng, 3);
-    for (uint32_t step = 0; step < 20000; step++) {
-        const uint32_t slot = (uint32_t)prng_below(&prng, slot_count);
-        if (blocks[slot] != NULL) {
-            for (size_t at = 0; at < sizes[slot]; at += 61)
-                assert_int_equal(blocks[slot][at], slot);
-            heap_give_reusable(heap, blocks[slot]);
-            blocks[slot] = NULL;
+    uint32_t count = 0;
+    for (uint32_t step = 1; step < 5000; step++) {
+        uint32_t **slot = &taken[prng_below(&prng, item_count)];
+        if (*slot != NULL) {
+            pool_release(&pool, *slot);
+            *slot = NULL;
+            count--;
             continue;
         }
-        sizes[slot] = 1 + prng_below(&prng, prng_chance(&prng, 1, 10) ? 100000 : 1000);
-        blocks[slot] = heap_take_reusable(heap, sizes[slot]);
-        if (blocks[slot] != NULL)
-            memset(blocks[slot], (int)slot, sizes[slot]);
-        assert_true(heap->used_bytes + heap->kept_bytes <= heap->limit_bytes);
+        *slot = pool_acquire(&pool);
+        assert_non_null(*slot);
+        assert_int_equal(**slot, 0);
+        **slot = step;
+        count++;
+        assert_int_equal(pool.used_count, count);
     }
-    for (uint32_t slot = 0; slot < slot_count; slot++)
-        heap_give_reusable(heap, blocks[slot]);
-    assert_int_equal(heap->used_bytes, 0);
-    assert_int_equal(heap->block_count, 0);
-}
-
-static void counters_survive_random_use(void **state)
-{
-    (void)state;
-    for (uint32_t tracked = 0; tracked < 2; tracked++) {
-        struct heap heap;
-        heap_init(&heap, (struct heap_options){.limit_bytes = 500000, .tracked = tracked == 1});
-        random_use(&heap);
-        heap_deinit(&heap);
-        assert_int_equal(heap.kept_bytes, 0);
+    while (count < item_count) {
+        assert_non_null(pool_acquire(&pool));
+        count++;
     }
+    assert_null(pool_acquire(&pool));
+    pool_deinit(&pool, &heap);
+    assert_int_equal(heap.used_bytes, 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_limit_says_no),
-        cmocka_unit_test(a_reusable_block_is_used_again),
-        cmocka_unit_test(kept_blocks_make_room),
-        cmocka_unit_test(counters_survive_random_use),
+        cmocka_unit_test(heap_says_no_at_its_limit_and_counts_exactly),
+        cmocka_unit_test(heap_resize_keeps_the_bytes_or_the_old_block),
+        cmocka_unit_test(tracked_heap_gives_everything_back_at_once),
+        cmocka_unit_test(arena_aligns_zeroes_and_ends),
+        cmocka_unit_test(pool_hands_out_each_member_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,6 +96,8 @@ struct keeper_op {
     struct net_message *message; /* Not yet sent. */
     int32_t type;
     int32_t xid;
+    int32_t code;       /* Of an op that ends without a reply. */
+    int32_t part_count; /* Of a multi. */
 };
 
 enum keeper_event_type {
@@ -177,7 +179,8 @@ void keeper_client_create(struct keeper_client *client, struct keeper_op *op,
                           struct keeper_create create);
 void keeper_client_delete(struct keeper_client *client, struct keeper_op *op, const char *path,
                           int32_t version);
-/* watch may be NULL in the next four. KEEPER_NO_NODE also arms it, for the creation. */
+/* watch may be NULL in the next three. It is armed when the reply is KEEPER_OK, and that of exists
+ * also when it is KEEPER_NO_NODE. A watch that is armed may be given again for the same path. */
 void keeper_client_exists(struct keeper_client *client, struct keeper_op *op, const char *path,
                           struct keeper_watch *watch);
 void keeper_client_get_data(struct keeper_client *client, struct keeper_op *op, const char *path,
