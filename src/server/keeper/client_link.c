@@ -1,0 +1,603 @@
+#include "server/keeper/client_link.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "server/keeper/four_letter.h"
+#include "server/keeper/keeper_write.h"
+#include "server/keeper/reply_frame.h"
+
+enum { word_bytes = 4, request_header_bytes = 8, watch_state_connected = 3, xid_event = -1 };
+
+/* One request, taken apart as far as every operation needs it. */
+struct request {
+    struct zk_request_header header;
+    struct slice frame; /* With the header. */
+    struct slice body;
+    struct net_reply *reply;
+    uint64_t started_at_ns;
+};
+
+/* ---- sessions ---- */
+
+static bool is_session(const struct hash_link *link, const void *key)
+{
+    const struct client_link *client = CONTAINER_OF(link, struct client_link, by_session);
+    return client->keeper.session_id == *(const int64_t *)key;
+}
+
+static uint64_t session_hash(const struct keeper_server *server, int64_t session_id)
+{
+    return hash_u64((uint64_t)session_id, server->keeper.options.hash_seed);
+}
+
+struct client_link *client_link_find(const struct keeper_server *server, int64_t session_id)
+{
+    struct hash_link *link = hash_table_find(
+        &server->links_by_session, session_hash(server, session_id), is_session, &session_id);
+    return link == NULL ? NULL : CONTAINER_OF(link, struct client_link, by_session);
+}
+
+static void session_add(struct client_link *client)
+{
+    struct keeper_server *server = client->server;
+    assert(!client->is_in_sessions);
+    hash_table_add(&server->links_by_session, &client->by_session,
+                   session_hash(server, client->keeper.session_id));
+    client->is_in_sessions = true;
+}
+
+static void session_remove(struct client_link *client)
+{
+    if (client->is_in_sessions)
+        hash_table_remove(&client->server->links_by_session, &client->by_session);
+    client->is_in_sessions = false;
+}
+
+/* ---- the life of a link ---- */
+
+static void close_link(struct client_link *client, const char *reason, bool after_sending)
+{
+    if (client->net == NULL || client->phase == CLIENT_LINK_CLOSING)
+        return;
+    client->phase = CLIENT_LINK_CLOSING;
+    session_remove(client);
+    net_connection_close(client->net, reason, after_sending);
+}
+
+void client_link_release(struct client_link *client)
+{
+    assert(client->user_count > 0);
+    if (--client->user_count == 0 && client->net == NULL)
+        heap_give(client->server->shard->heap, client);
+}
+
+static bool on_open(struct net_connection *connection)
+{
+    struct keeper_server *server = connection->user;
+    if (server->phase != KEEPER_SERVER_SERVING)
+        return false;
+    struct client_link *client = heap_take_zeroed(server->shard->heap, sizeof *client);
+    if (client == NULL)
+        return false;
+    char host[io_address_text_max];
+    io_address_print_host(&connection->peer, host, sizeof host);
+    if (keeper_connection_init(&server->keeper, &client->keeper, slice_from_text(host)) != ERR_OK) {
+        heap_give(server->shard->heap, client);
+        return false;
+    }
+    client->server = server;
+    client->net = connection;
+    client->id = connection->id + 1; /* Zero is nobody's. */
+    client->connected_at_ms = io_wall_ms(server->shard->io);
+    list_init(&client->paused_link);
+    list_push(&server->links, &client->link);
+    connection->user = client;
+    return true;
+}
+
+static void on_close(struct net_connection *connection, const char *reason)
+{
+    struct client_link *client = connection->user;
+    (void)reason; /* net has told it. */
+    client->user_count++;
+    session_remove(client);
+    list_remove(&client->link);
+    list_remove(&client->paused_link);
+    keeper_connection_deinit(&client->server->keeper, &client->keeper);
+    client->phase = CLIENT_LINK_CLOSED;
+    client->net = NULL;
+    client_link_release(client);
+}
+
+void client_link_close_doomed(struct keeper_server *server)
+{
+    if (!server->has_doomed)
+        return;
+    server->has_doomed = false;
+    list_each_safe (link, after, &server->links) {
+        struct client_link *client = CONTAINER_OF(link, struct client_link, link);
+        if (client->is_doomed)
+            close_link(client, "no memory for a watch event", false);
+    }
+}
+
+static void pause(struct client_link *client)
+{
+    if (client->net == NULL || list_linked(&client->paused_link))
+        return;
+    list_push(&client->server->paused, &client->paused_link);
+    net_connection_pause(client->net);
+}
+
+void client_link_resume_paused(struct keeper_server *server)
+{
+    for (struct list *link = list_pop(&server->paused); link != NULL;
+         link = list_pop(&server->paused)) {
+        struct client_link *client = CONTAINER_OF(link, struct client_link, paused_link);
+        net_connection_resume(client->net);
+    }
+}
+
+/* ---- replies ---- */
+
+static void count_reply(struct client_link *client, const struct net_message *message,
+                        uint64_t started_at_ns)
+{
+    struct keeper_server *server = client->server;
+    const uint64_t now_ns = io_now_ns(server->shard->io);
+    keeper_stats_add_reply(&server->stats, message->size);
+    keeper_latency_add(&server->stats.latency, now_ns - started_at_ns);
+    keeper_latency_add(&client->latency, now_ns - started_at_ns);
+    client->latency_last_ms = (now_ns - started_at_ns) / 1000000;
+    client->replied_at_ms = now_ns / 1000000;
+    client->zxid_last = server->keeper.zxid_applied;
+    client->sent_count++;
+}
+
+void client_link_reply(struct client_link *client, struct net_reply *reply,
+                       struct net_message *message, uint64_t started_at_ns)
+{
+    assert(client->outstanding_count > 0);
+    client->outstanding_count--;
+    if (client->net == NULL || message == NULL) {
+        net_reply_drop(reply);
+        if (message != NULL)
+            net_message_release(message);
+        close_link(client, "no memory for a reply", false);
+        return;
+    }
+    count_reply(client, message, started_at_ns);
+    net_reply_send(reply, message);
+}
+
+static void reply_code(struct client_link *client, const struct request *request, int64_t zxid,
+                       int32_t code)
+{
+    const struct zk_reply_header header = {request->header.xid, zxid, code};
+    client_link_reply(client, request->reply,
+                      reply_frame_header(client->server->shard->heap, &header),
+                      request->started_at_ns);
+}
+
+void client_link_push_event(struct client_link *client, const struct watch_event *event)
+{
+    struct keeper_server *server = client->server;
+    if (client->net == NULL || client->phase != CLIENT_LINK_OPEN)
+        return;
+    const struct zk_reply_header header = {.xid = xid_event, .zxid = event->zxid};
+    const struct zk_watcher_event body = {
+        .type = event->type, .state = watch_state_connected, .path = event->path};
+    struct net_message *message =
+        reply_frame_record(server->shard->heap, &header, &zk_watcher_event_wire, 0, &body);
+    if (message == NULL) {
+        client->is_doomed = true;
+        server->has_doomed = true;
+        return;
+    }
+    server->stats.sent_count++;
+    client->sent_count++;
+    net_push(client->net, message);
+}
+
+/* ---- the handshake ---- */
+
+static void reply_connect(struct client_link *client, struct net_reply *reply,
+                          const struct zk_connect_reply *connect)
+{
+    const int version = client->has_read_only_byte ? 1 : 0;
+    struct net_message *message = reply_frame_record(client->server->shard->heap, NULL,
+                                                     &zk_connect_reply_wire, version, connect);
+    client_link_reply(client, reply, message, io_now_ns(client->server->shard->io));
+}
+
+/* The protocol's way to say that the session has expired. */
+static void reply_no_session(struct client_link *client, struct net_reply *reply)
+{
+    static const uint8_t zeros[session_password_bytes];
+    const struct zk_connect_reply connect = {.password = slice_of(zeros, sizeof zeros)};
+    reply_connect(client, reply, &connect);
+    close_link(client, "no such session", true);
+}
+
+static void reply_session(struct client_link *client, struct net_reply *reply)
+{
+    uint8_t password[session_password_bytes];
+    session_password(client->keeper.session_id, password);
+    const struct zk_connect_reply connect = {.timeout_ms = client->timeout_ms,
+                                             .session_id = client->keeper.session_id,
+                                             .password = slice_of(password, sizeof password)};
+    reply_connect(client, reply, &connect);
+}
+
+void client_link_on_session(struct client_link *client, struct net_reply *reply, int32_t code)
+{
+    struct keeper_server *server = client->server;
+    if (client->net == NULL || client->phase != CLIENT_LINK_CONNECTING || code != CODE_OK) {
+        client->outstanding_count--;
+        net_reply_drop(reply);
+        close_link(client, "no session can be created now", false);
+        return;
+    }
+    session_table_set_owner(&server->keeper.sessions, client->keeper.session_id, client->id);
+    session_add(client);
+    client->phase = CLIENT_LINK_OPEN;
+    reply_session(client, reply);
+    if (client->net != NULL)
+        net_connection_resume(client->net);
+}
+
+void client_link_on_session_end(struct client_link *client)
+{
+    close_link(client, "the session has ended", true);
+}
+
+static void create_session(struct client_link *client, struct net_reply *reply)
+{
+    struct keeper_server *server = client->server;
+    uint8_t timeout[4];
+    store_i32(timeout, client->timeout_ms);
+    client->keeper.session_id = keeper_next_session_id(&server->keeper);
+    client->phase = CLIENT_LINK_CONNECTING;
+    net_connection_pause(client->net);
+    keeper_write_start(server,
+                       &(struct keeper_write_request){.client = client,
+                                                      .reply = reply,
+                                                      .type = OP_CREATE_SESSION,
+                                                      .session_id = client->keeper.session_id,
+                                                      .body = slice_of(timeout, 4)});
+}
+
+static void resume_session(struct client_link *client, struct net_reply *reply,
+                           const struct zk_connect_request *connect)
+{
+    struct keeper_server *server = client->server;
+    struct session_table *sessions = &server->keeper.sessions;
+    const int64_t session_id = connect->session_id;
+    if (!keeper_may_resume(&server->keeper, session_id, connect->password) ||
+        !session_table_touch(sessions, session_id, client->timeout_ms,
+                             keeper_server_now_ms(server))) {
+        reply_no_session(client, reply);
+        return;
+    }
+    struct client_link *old = client_link_find(server, session_id);
+    if (old != NULL)
+        close_link(old, "the session has moved to another connection", false);
+    session_table_set_owner(sessions, session_id, client->id);
+    client->keeper.session_id = session_id;
+    client->phase = CLIENT_LINK_OPEN;
+    session_add(client);
+    reply_session(client, reply);
+}
+
+/* The last byte, whether a read-only server would do, is missing from old clients. */
+static enum err decode_connect(struct client_link *client, struct slice frame,
+                               struct zk_connect_request *connect)
+{
+    struct slice rest = frame;
+    struct arena *arena = &client->server->arena;
+    const enum err err = wire_decode(&zk_connect_request_wire, 0, &rest, arena, connect);
+    client->has_read_only_byte = err == ERR_OK && rest.size > 0;
+    return err;
+}
+
+static void on_connect(struct client_link *client, struct slice frame)
+{
+    struct keeper_server *server = client->server;
+    struct zk_connect_request connect;
+    if (decode_connect(client, frame, &connect) != ERR_OK) {
+        close_link(client, "the connect request is malformed", false);
+        return;
+    }
+    if (connect.last_zxid_seen > server->keeper.zxid_applied) {
+        diag_warn(server->shard->diag,
+                  "keeper: refused a client that has seen zxid 0x%llx; ours is 0x%llx",
+                  (unsigned long long)connect.last_zxid_seen,
+                  (unsigned long long)server->keeper.zxid_applied);
+        close_link(client, "the client has seen a later zxid", false);
+        return;
+    }
+    struct net_reply *reply = net_reply_reserve(client->net);
+    if (reply == NULL) {
+        close_link(client, "no memory for a reply", false);
+        return;
+    }
+    client->outstanding_count++;
+    client->timeout_ms = keeper_clamp_timeout(&server->keeper, connect.timeout_ms);
+    if (connect.session_id == 0)
+        create_session(client, reply);
+    else
+        resume_session(client, reply, &connect);
+}
+
+/* ---- requests ---- */
+
+/* The server's own operations. */
+static void run_sync(struct client_link *client, const struct request *request)
+{
+    struct keeper_server *server = client->server;
+    struct zk_sync_request sync;
+    struct slice body = request->body;
+    if (wire_decode(&zk_sync_request_wire, 0, &body, &server->arena, &sync) != ERR_OK) {
+        reply_code(client, request, server->keeper.zxid_applied, CODE_MARSHALLING_ERROR);
+        return;
+    }
+    const struct zk_reply_header header = {request->header.xid, server->keeper.zxid_applied, 0};
+    const struct zk_sync_reply reply = {.path = sync.path};
+    client_link_reply(
+        client, request->reply,
+        reply_frame_record(server->shard->heap, &header, &zk_sync_reply_wire, 0, &reply),
+        request->started_at_ns);
+}
+
+static void run_read(struct client_link *client, const struct request *request)
+{
+    struct keeper_server *server = client->server;
+    const struct keeper_request read = {.session_id = client->keeper.session_id,
+                                        .owner = client->id,
+                                        .cxid = request->header.xid,
+                                        .type = request->header.type,
+                                        .body = request->body,
+                                        .identities = auth_set_list(&client->keeper.auth),
+                                        .time_ms = io_wall_ms(server->shard->io)};
+    struct keeper_reply reply;
+    arena_reset(&server->arena);
+    keeper_read(&server->keeper, &read, &client->keeper, &server->sink, &server->arena, &reply);
+    struct zk_reply_header header = {.xid = request->header.xid,
+                                     .zxid = server->keeper.zxid_applied};
+    struct net_message *message =
+        reply_frame_read(server->shard->heap, &header, request->header.type, &reply);
+    keeper_latency_add(&server->stats.read_latency,
+                       io_now_ns(server->shard->io) - request->started_at_ns);
+    client_link_reply(client, request->reply, message, request->started_at_ns);
+    client_link_close_doomed(server);
+}
+
+static void run(struct client_link *client, const struct request *request)
+{
+    const int64_t zxid = client->server->keeper.zxid_applied;
+    if (request->header.type == OP_PING)
+        reply_code(client, request, zxid, CODE_OK);
+    else if (request->header.type == OP_SYNC)
+        run_sync(client, request);
+    else
+        run_read(client, request);
+}
+
+static void run_auth(struct client_link *client, const struct request *request)
+{
+    struct keeper_server *server = client->server;
+    struct zk_auth_request auth;
+    struct slice body = request->body;
+    enum code code = CODE_AUTH_FAILED;
+    if (wire_decode(&zk_auth_request_wire, 0, &body, &server->arena, &auth) == ERR_OK)
+        code = keeper_connection_auth(&server->keeper, &client->keeper, auth.scheme, auth.auth);
+    reply_code(client, request, 0, code);
+    if (code == CODE_OK)
+        return;
+    server->stats.auth_failed_count++;
+    close_link(client, "authentication failed", true);
+}
+
+static void refuse(struct client_link *client, const struct request *request, enum code code,
+                   const char *reason)
+{
+    reply_code(client, request, client->server->keeper.zxid_applied, code);
+    close_link(client, reason, true);
+}
+
+static struct client_wait *wait_acquire(struct keeper_server *server)
+{
+    struct list *link = list_pop(&server->free_waits);
+    if (link != NULL) {
+        server->free_wait_count--;
+        return CONTAINER_OF(link, struct client_wait, link);
+    }
+    struct client_wait *wait = heap_take(server->shard->heap, sizeof *wait);
+    if (wait != NULL)
+        list_init(&wait->link);
+    return wait;
+}
+
+static void wait_release(struct keeper_server *server, struct client_wait *wait)
+{
+    if (server->free_wait_count >= client_wait_free_count_max) {
+        heap_give(server->shard->heap, wait);
+        return;
+    }
+    list_push_front(&server->free_waits, &wait->link);
+    server->free_wait_count++;
+}
+
+void client_link_drain(struct keeper_server *server)
+{
+    for (struct list *link = list_pop(&server->free_waits); link != NULL;
+         link = list_pop(&server->free_waits))
+        heap_give(server->shard->heap, CONTAINER_OF(link, struct client_wait, link));
+    server->free_wait_count = 0;
+}
+
+static void wait_for_barrier(struct client_link *client, const struct request *request)
+{
+    struct client_wait *wait = wait_acquire(client->server);
+    if (wait == NULL) {
+        client->outstanding_count--;
+        net_reply_drop(request->reply);
+        close_link(client, "no memory for a request", false);
+        return;
+    }
+    wait->client = client;
+    wait->reply = request->reply;
+    wait->frame = request->frame;
+    wait->started_at_ns = request->started_at_ns;
+    wait->buffer = net_connection_buffer(client->net);
+    net_buffer_acquire(wait->buffer);
+    client->user_count++;
+    client->server->wait_count++;
+    list_push(&client->barrier->waits, &wait->link);
+}
+
+static void on_write(struct client_link *client, const struct request *request)
+{
+    struct keeper_server *server = client->server;
+    const bool is_close = request->header.type == OP_CLOSE_SESSION;
+    keeper_write_start(server, &(struct keeper_write_request){
+                                   .client = client,
+                                   .reply = request->reply,
+                                   .xid = request->header.xid,
+                                   .type = request->header.type,
+                                   .session_id = client->keeper.session_id,
+                                   .body = is_close ? SLICE_LITERAL("") : request->body,
+                                   .is_essential = is_close || request->header.type == OP_DELETE});
+    if (keeper_write_is_saturated(server))
+        pause(client);
+}
+
+/* A request that is answered from what has been applied: now, or behind the link's writes. */
+static void on_read(struct client_link *client, const struct request *request)
+{
+    if (request->header.type == OP_SYNC && keeper_write_last(client->server) != NULL)
+        client->barrier = keeper_write_last(client->server);
+    if (client->barrier != NULL)
+        wait_for_barrier(client, request);
+    else
+        run(client, request);
+}
+
+static void dispatch(struct client_link *client, const struct request *request)
+{
+    switch (op_class_of(request->header.type)) {
+    case OP_CLASS_WRITE: on_write(client, request); return;
+    case OP_CLASS_READ: on_read(client, request); return;
+    case OP_CLASS_SERVER:
+        if (request->header.type == OP_AUTH)
+            run_auth(client, request);
+        else if (request->header.type == OP_SASL)
+            refuse(client, request, CODE_AUTH_FAILED, "SASL is not supported");
+        else
+            on_read(client, request);
+        return;
+    case OP_CLASS_UNKNOWN: break;
+    }
+    refuse(client, request, CODE_UNIMPLEMENTED, "no such operation");
+}
+
+static enum err decode_header(struct request *request, struct arena *arena)
+{
+    request->body = request->frame;
+    return wire_decode(&zk_request_header_wire, 0, &request->body, arena, &request->header);
+}
+
+static void on_request(struct client_link *client, struct slice frame)
+{
+    struct keeper_server *server = client->server;
+    struct request request = {.frame = frame, .started_at_ns = io_now_ns(server->shard->io)};
+    if (decode_header(&request, &server->arena) != ERR_OK) {
+        close_link(client, "a request without a header", false);
+        return;
+    }
+    request.reply = net_reply_reserve(client->net);
+    if (request.reply == NULL) {
+        close_link(client, "no memory for a reply", false);
+        return;
+    }
+    client->outstanding_count++;
+    client->xid_last = request.header.xid;
+    client->type_last = request.header.type;
+    /* A session that is closing stays untouched; its writes are refused by the core. */
+    (void)session_table_touch(&server->keeper.sessions, client->keeper.session_id,
+                              client->timeout_ms, keeper_server_now_ms(server));
+    dispatch(client, &request);
+}
+
+void client_link_run_wait(struct client_wait *wait, const struct keeper_write *write)
+{
+    struct client_link *client = wait->client;
+    struct keeper_server *server = client->server;
+    struct request request = {
+        .frame = wait->frame, .reply = wait->reply, .started_at_ns = wait->started_at_ns};
+    if (client->barrier == write)
+        client->barrier = NULL;
+    server->wait_count--;
+    if (client->net == NULL || decode_header(&request, &server->arena) != ERR_OK) {
+        client->outstanding_count--;
+        net_reply_drop(wait->reply);
+    } else {
+        run(client, &request);
+    }
+    net_buffer_release(wait->buffer);
+    wait_release(server, wait);
+    client_link_release(client);
+}
+
+/* ---- what net calls ---- */
+
+static struct net_verdict on_length(struct net_connection *connection, uint32_t length)
+{
+    const struct client_link *client = connection->user;
+    if (client->phase == CLIENT_LINK_NEW && four_letter_is_word(length))
+        return (struct net_verdict){.kind = NET_RAW};
+    if (length > (uint64_t)client->server->config.frame_bytes_max)
+        return (struct net_verdict){.kind = NET_REFUSE,
+                                    .reason = "a length that is negative or above jute.maxbuffer"};
+    return (struct net_verdict){.kind = NET_FRAME, .length = length};
+}
+
+static void on_frame(struct net_connection *connection, uint8_t *data, size_t size)
+{
+    struct client_link *client = connection->user;
+    client->received_count++;
+    client->server->stats.received_count++;
+    switch (client->phase) {
+    case CLIENT_LINK_NEW: on_connect(client, slice_of(data, size)); return;
+    case CLIENT_LINK_OPEN: on_request(client, slice_of(data, size)); return;
+    case CLIENT_LINK_CONNECTING:
+    case CLIENT_LINK_CLOSING:
+    case CLIENT_LINK_CLOSED: break;
+    }
+    assert(client->phase == CLIENT_LINK_CLOSING); /* net frames nothing while it is paused. */
+}
+
+/* A four-letter word; what follows it is of no interest. */
+static void on_raw(struct net_connection *connection, struct slice bytes)
+{
+    struct client_link *client = connection->user;
+    struct keeper_server *server = client->server;
+    if (client->phase != CLIENT_LINK_NEW || bytes.size < word_bytes)
+        return;
+    client->received_count++;
+    server->stats.received_count++;
+    struct net_message *message = four_letter_answer(server, slice_of(bytes.data, word_bytes));
+    if (message != NULL) {
+        server->stats.sent_count++;
+        net_push(connection, message);
+    }
+    close_link(client, "a four-letter word was answered", true);
+}
+
+const struct net_handler client_link_handler = {
+    .on_open = on_open,
+    .on_length = on_length,
+    .on_frame = on_frame,
+    .on_raw = on_raw,
+    .on_close = on_close,
+};

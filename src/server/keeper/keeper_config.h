@@ -1,0 +1,87 @@
+/* What zoo.cfg says, as the keeper server wants it.
+ *
+ * Keys, defaults and meanings are Apache ZooKeeper's; each is one row of the table.
+ *
+ * Memory: texts from the heap given to keeper_config_load. Shard: none.
+ */
+#ifndef SERVER_KEEPER_CONFIG_H
+#define SERVER_KEEPER_CONFIG_H
+
+#include "io/io.h"
+#include "server/config.h"
+
+enum {
+    keeper_config_path_bytes_max = 900, /* Of the configured folders. */
+    keeper_folder_bytes_max = 920,      /* With version-2. */
+    keeper_path_bytes_max = 1024,       /* Of any file below them. */
+};
+
+struct keeper_config {
+    /* Where. */
+    const char *data_dir;
+    const char *data_log_dir; /* NULL: data_dir. */
+    int64_t client_port;
+    const char *client_port_address; /* NULL: every address. */
+    int64_t backlog;
+
+    /* Sessions and connections. */
+    int64_t tick_ms;
+    int64_t session_timeout_ms_min; /* -1: two ticks. */
+    int64_t session_timeout_ms_max; /* -1: twenty ticks. */
+    int64_t connection_count_max;   /* 0: no limit of its own. */
+    int64_t connection_count_max_per_address;
+    int64_t sessionless_timeout_ms;
+    int64_t frame_bytes_max;
+    int64_t outstanding_request_count_max;
+
+    /* Disk. */
+    int64_t snapshot_txn_count;
+    int64_t snapshot_journal_kib;
+    int64_t allocate_kib;
+    int64_t purge_retain_count;
+    int64_t purge_interval_h; /* 0: never. */
+    bool force_sync;
+    bool trust_empty_snapshot;
+    int64_t disk_reserve_mib;
+
+    /* Access. */
+    const char *words_whitelist;
+    const char *super_digest;
+    bool skip_acl;
+    bool digest_enabled;
+    bool enforce_quota;
+    bool extended_types_enabled;
+    int64_t container_check_interval_ms;
+    int64_t container_count_max_per_minute;
+
+    /* Memory. */
+    int64_t memory_mib_max;
+    int64_t session_count_max;
+    int64_t watch_count_max;
+
+    struct config_entry *servers; /* server.N lines. */
+    struct config_entry *groups;
+    struct config_entry *weights;
+};
+
+extern const struct config_table keeper_config_table;
+
+/* The defaults, overlaid with the text of file_name (which may be empty). ERR_CONFIG: diag has the
+ * reasons; ERR_NO_MEMORY. */
+MUST_CHECK enum err keeper_config_load(struct keeper_config *config, struct heap *heap,
+                                       struct diag *diag, struct config_source source);
+
+/* The limits of session timeouts, computed from the tick where the file says nothing. */
+int32_t keeper_config_timeout_ms_min(const struct keeper_config *config);
+int32_t keeper_config_timeout_ms_max(const struct keeper_config *config);
+
+/* The directories "version-2" of snapshots and of the journal; lends text. */
+const char *keeper_config_snapshot_path(const struct keeper_config *config, char *text,
+                                        size_t capacity);
+const char *keeper_config_journal_path(const struct keeper_config *config, char *text,
+                                       size_t capacity);
+
+/* Whether 4lw.commands.whitelist allows the word ("srvr"). */
+bool keeper_config_allows_word(const struct keeper_config *config, struct slice word);
+
+#endif

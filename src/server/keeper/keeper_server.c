@@ -1,0 +1,259 @@
+#include "server/keeper/keeper_server.h"
+
+#include "base/assert.h"
+#include "server/keeper/client_link.h"
+#include "server/keeper/keeper_load.h"
+#include "server/keeper/keeper_write.h"
+
+#include <inttypes.h>
+
+enum {
+    millisecond_ns = 1000000,
+    arena_bytes_per_frame_byte = 32, /* A request of small operations takes more in memory. */
+    connection_count_max_default = 50000,
+    backlog_default = 128,
+    receive_bytes_first = 4096,
+    open_reply_count_max = 4096,
+    unsent_bytes_max = 4 << 20,
+    send_timeout_ms = 60 * 1000,
+};
+
+/* ---- every tick ---- */
+
+static void submit_tick(struct keeper_server *server);
+
+/* A session whose close cannot be written now is asked about again at its next deadline. */
+static void expire_sessions(struct keeper_server *server)
+{
+    const int64_t now_ms = keeper_server_now_ms(server);
+    struct session_table *sessions = &server->keeper.sessions;
+    for (struct session *session = session_table_expire_next(sessions, now_ms); session != NULL;
+         session = session_table_expire_next(sessions, now_ms)) {
+        server->stats.expired_session_count++;
+        diag_info(server->shard->diag,
+                  "keeper: session 0x%" PRIx64 " has expired after %" PRId32 " ms",
+                  (uint64_t)session->id, session->timeout_ms);
+        const enum code code =
+            keeper_write_start(server, &(struct keeper_write_request){.type = OP_CLOSE_SESSION,
+                                                                      .session_id = session->id,
+                                                                      .body = SLICE_LITERAL(""),
+                                                                      .is_essential = true});
+        if (code != CODE_OK)
+            diag_error(server->shard->diag, "keeper: session 0x%" PRIx64 " cannot be closed: %s",
+                       (uint64_t)session->id, code_name(code));
+    }
+}
+
+static void on_tick(struct io_op *op, int64_t result)
+{
+    struct keeper_server *server = CONTAINER_OF(op, struct keeper_server, tick_op);
+    server->is_ticking = false;
+    if (server->phase != KEEPER_SERVER_SERVING) {
+        keeper_server_pump_stop(server);
+        return;
+    }
+    if (result == 0) {
+        expire_sessions(server);
+        znode_reaper_tick(&server->reaper);
+        purge_task_tick(&server->purge);
+    }
+    submit_tick(server);
+}
+
+/* At the clock's next whole tick, where the deadlines of sessions lie. */
+static void submit_tick(struct keeper_server *server)
+{
+    const uint64_t tick_ns = (uint64_t)server->config.tick_ms * millisecond_ns;
+    const uint64_t now_ns = io_now_ns(server->shard->io);
+    server->tick_op = (struct io_op){.kind = IO_TIMER, .handle = io_handle_none, .done = on_tick};
+    server->tick_op.timer.deadline_ns = (now_ns / tick_ns + 1) * tick_ns;
+    server->is_ticking = true;
+    io_submit(server->shard->io, &server->tick_op);
+}
+
+/* ---- start ---- */
+
+static void on_watch(struct keeper_sink *sink, struct keeper_connection *connection,
+                     const struct watch_event *event)
+{
+    (void)sink;
+    client_link_push_event(CONTAINER_OF(connection, struct client_link, keeper), event);
+}
+
+static struct net_options net_options_of(const struct keeper_config *config)
+{
+    return (struct net_options){
+        .connection_count_max = config->connection_count_max > 0
+                                    ? (uint32_t)config->connection_count_max
+                                    : connection_count_max_default,
+        .connection_count_max_per_address = (uint32_t)config->connection_count_max_per_address,
+        .receive_bytes_first = receive_bytes_first,
+        .open_reply_count_max = open_reply_count_max,
+        .unsent_bytes_max = unsent_bytes_max,
+        .first_frame_timeout_ms = (uint32_t)config->sessionless_timeout_ms,
+        .send_timeout_ms = send_timeout_ms,
+        .backlog = config->backlog > 0 ? (uint32_t)config->backlog : backlog_default,
+    };
+}
+
+static enum err listen_for_clients(struct keeper_server *server)
+{
+    const struct keeper_config *config = &server->config;
+    char text[io_address_text_max];
+    const char *host = config->client_port_address;
+    const int resolved =
+        io_resolve(server->shard->io, host, (uint16_t)config->client_port, &server->address);
+    if (resolved < 0) {
+        diag_error(server->shard->diag,
+                   "keeper: clientPortAddress %s is unknown here; give one of this machine's",
+                   host);
+        return err_from_errno(resolved);
+    }
+    enum err err = net_init(&server->net, server->shard->io, server->shard->heap,
+                            server->shard->diag, net_options_of(config));
+    if (err != ERR_OK)
+        return err;
+    err = net_listen(server->net, &server->address, &client_link_handler, server);
+    io_address_print(&server->address, text, sizeof text);
+    if (err == ERR_OK)
+        diag_info(server->shard->diag, "keeper: serving clients on %s", text);
+    else
+        diag_error(server->shard->diag, "keeper: cannot listen on %s: %s; is clientPort in use?",
+                   text, err_text(err));
+    return err;
+}
+
+/* A new data folder gets its first snapshot before the first transaction: a journal without a
+ * snapshot would not be believed at the next start. */
+static enum err write_first_snapshot(struct keeper_server *server)
+{
+    const bool is_first = server->snapshot.zxid_last < 0;
+    snapshot_task_start(&server->snapshot);
+    if (!is_first)
+        return ERR_OK;
+    while (!snapshot_task_is_idle(&server->snapshot))
+        io_run(server->shard->io, UINT64_MAX);
+    return server->snapshot.error == 0 ? ERR_OK : err_from_errno((int)server->snapshot.error);
+}
+
+static enum err take_memory(struct keeper_server *server)
+{
+    const size_t size = (size_t)server->config.frame_bytes_max * arena_bytes_per_frame_byte;
+    server->arena_memory = heap_take(server->shard->heap, size);
+    if (server->arena_memory == NULL) {
+        diag_error(server->shard->diag,
+                   "keeper: no memory for requests of jute.maxbuffer=%" PRId64
+                   " bytes; raise memory.limitMb",
+                   server->config.frame_bytes_max);
+        return ERR_NO_MEMORY;
+    }
+    arena_init(&server->arena, server->arena_memory, size);
+    return hash_table_init(&server->links_by_session, server->shard->heap);
+}
+
+static void init(struct keeper_server *server, struct shard *shard,
+                 const struct keeper_config *config)
+{
+    server->shard = shard;
+    server->config = *config;
+    server->phase = KEEPER_SERVER_STARTING;
+    server->sink.on_watch = on_watch;
+    server->started_at_ns = io_now_ns(shard->io);
+    server->lock_handle = io_handle_none;
+    server->wants_roll = true;
+    list_init(&server->links);
+    list_init(&server->writes);
+    list_init(&server->free_writes);
+    list_init(&server->free_waits);
+    list_init(&server->paused);
+    keeper_config_snapshot_path(config, server->snapshot_path, sizeof server->snapshot_path);
+    keeper_config_journal_path(config, server->journal_path, sizeof server->journal_path);
+    keeper_stats_reset(&server->stats);
+    snapshot_task_init(&server->snapshot, server);
+    purge_task_init(&server->purge, server);
+    znode_reaper_init(&server->reaper, server);
+}
+
+enum err keeper_server_start(struct keeper_server **server_out, struct shard *shard,
+                             const struct keeper_config *config)
+{
+    struct keeper_server *server = heap_take_zeroed(shard->heap, sizeof *server);
+    *server_out = server;
+    if (server == NULL)
+        return ERR_NO_MEMORY;
+    init(server, shard, config);
+    enum err err = take_memory(server);
+    if (err == ERR_OK)
+        err = keeper_load(server);
+    if (err != ERR_OK)
+        return err; /* The process ends, or the simulated one: nothing is in flight. */
+    keeper_start(&server->keeper, keeper_server_now_ms(server), io_wall_ms(shard->io));
+    err = write_first_snapshot(server);
+    if (err != ERR_OK)
+        return err;
+    server->phase = KEEPER_SERVER_SERVING;
+    err = listen_for_clients(server);
+    if (err == ERR_OK)
+        submit_tick(server);
+    return err;
+}
+
+/* ---- stop ---- */
+
+static void on_journal_closed(struct journal_request *request, enum err err)
+{
+    struct keeper_server *server = CONTAINER_OF(request, struct keeper_server, close_request);
+    if (err != ERR_OK)
+        diag_error(server->shard->diag, "keeper: the journal could not be flushed: %s",
+                   err_text(err));
+    server->is_journal_open = false;
+    keeper_server_pump_stop(server);
+}
+
+void keeper_server_stop(struct keeper_server *server)
+{
+    assert(server->phase == KEEPER_SERVER_SERVING);
+    server->phase = KEEPER_SERVER_STOPPING;
+    diag_info(server->shard->diag, "keeper: stopping");
+    net_deinit(server->net);
+    server->net = NULL;
+    if (server->is_ticking)
+        io_cancel(server->shard->io, &server->tick_op);
+    snapshot_task_cancel(&server->snapshot);
+    server->close_request.done = on_journal_closed;
+    journal_close(&server->journal, &server->close_request);
+}
+
+static void on_lock_closed(struct io_op *op, int64_t result)
+{
+    struct keeper_server *server = CONTAINER_OF(op, struct keeper_server, tick_op);
+    (void)result;
+    server->phase = KEEPER_SERVER_STOPPED;
+    diag_info(server->shard->diag, "keeper: stopped");
+}
+
+void keeper_server_pump_stop(struct keeper_server *server)
+{
+    if (server->phase != KEEPER_SERVER_STOPPING || server->is_journal_open || server->is_ticking ||
+        !snapshot_task_is_idle(&server->snapshot) || !purge_task_is_idle(&server->purge))
+        return;
+    if (server->lock_handle == io_handle_none)
+        return;
+    server->tick_op =
+        (struct io_op){.kind = IO_CLOSE, .handle = server->lock_handle, .done = on_lock_closed};
+    server->lock_handle = io_handle_none;
+    io_submit(server->shard->io, &server->tick_op);
+}
+
+void keeper_server_free(struct keeper_server *server)
+{
+    struct heap *heap = server->shard->heap;
+    assert(server->phase == KEEPER_SERVER_STOPPED && list_empty(&server->writes));
+    keeper_write_drain(server);
+    client_link_drain(server);
+    keeper_deinit(&server->keeper);
+    journal_disk_deinit(&server->disk);
+    hash_table_deinit(&server->links_by_session);
+    heap_give(heap, server->arena_memory);
+    heap_give(heap, server);
+}

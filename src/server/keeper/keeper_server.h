@@ -1,0 +1,106 @@
+/* The keeper server: clients' connections, the journal and snapshots around the keeper of
+ * src/keeper/.
+ *
+ *   frame -> client_link -> keeper_write: prepare, journal, sync, apply -> watch events, reply
+ *                        -> keeper_read ------------------------------------------> reply
+ *
+ * A write's reply leaves after its transaction is durable; syncs are shared by all writes that wait
+ * and never stop the loop. A link's reads wait for its own writes, not for others'.
+ *
+ * Memory: the shard's heap. Shard: one owner. Everything that meets the world goes through
+ * shard->io, so the same code runs in the simulator.
+ */
+#ifndef SERVER_KEEPER_SERVER_H
+#define SERVER_KEEPER_SERVER_H
+
+#include "journal/journal.h"
+#include "keeper/keeper.h"
+#include "keeper/txn_codec.h"
+#include "net/net.h"
+#include "server/keeper/keeper_config.h"
+#include "server/keeper/keeper_stats.h"
+#include "server/keeper/purge_task.h"
+#include "server/keeper/snapshot_task.h"
+#include "server/keeper/znode_reaper.h"
+#include "shard/shard.h"
+
+enum keeper_server_phase {
+    KEEPER_SERVER_STARTING,
+    KEEPER_SERVER_SERVING,
+    KEEPER_SERVER_STOPPING,
+    KEEPER_SERVER_STOPPED,
+};
+
+struct keeper_server {
+    struct shard *shard;
+    struct keeper_config config;
+    enum keeper_server_phase phase;
+    struct keeper keeper;
+    struct keeper_sink sink;
+    struct arena arena; /* Of the request at hand. */
+    void *arena_memory;
+    uint64_t started_at_ns;
+
+    struct net *net;
+    struct io_address address; /* Where it listens, with the port that was bound. */
+    struct list links;         /* Of client_link, in order of arrival. */
+    struct hash_table links_by_session;
+
+    struct journal_disk disk;
+    struct journal journal;
+    uint8_t file_header[txn_file_header_bytes];
+    char journal_path[keeper_folder_bytes_max];
+    char snapshot_path[keeper_folder_bytes_max];
+    int32_t lock_handle; /* Holds the lock on the folder of the journal. */
+    bool wants_roll;     /* The next write starts a new file. */
+
+    struct list writes; /* Of keeper_write: prepared and not yet applied, by zxid. */
+    uint32_t write_count;
+    uint64_t write_bytes;
+    struct list free_writes;
+    uint32_t free_write_count;
+    struct list free_waits; /* Of client_wait. */
+    uint32_t free_wait_count;
+    uint32_t wait_count; /* Requests that wait for a write. */
+    bool has_doomed;     /* Some link is to be closed. */
+    struct list paused;  /* Links that are not read until writes have been applied. */
+
+    struct snapshot_task snapshot;
+    struct purge_task purge;
+    struct znode_reaper reaper;
+    struct io_op tick_op;
+    bool is_ticking;
+    struct journal_request close_request;
+    bool is_journal_open;
+    struct keeper_stats stats;
+};
+
+/* Loads what is on disk, listens, serves. Waits for the disk, so at start only. Keeps shard; config
+ * is copied, its texts are kept. The reason of an error is a line of diag.
+ * ERR_CORRUPT: damage that nobody may cut silently; ERR_BUSY: the port or the folder is in use;
+ * ERR_NO_MEMORY, ERR_NOT_FOUND, ERR_PERMISSION, ERR_NO_SPACE, ERR_IO. */
+MUST_CHECK enum err keeper_server_start(struct keeper_server **server, struct shard *shard,
+                                        const struct keeper_config *config);
+
+/* Closes the connections, then the journal, flushed; the phase is KEEPER_SERVER_STOPPED some turns
+ * of the loop later. */
+void keeper_server_stop(struct keeper_server *server);
+
+static inline bool keeper_server_is_stopped(const struct keeper_server *server)
+{
+    return server->phase == KEEPER_SERVER_STOPPED;
+}
+
+/* Takes a stopped server. */
+void keeper_server_free(struct keeper_server *server);
+
+/* The monotonic clock that sessions live by. */
+static inline int64_t keeper_server_now_ms(const struct keeper_server *server)
+{
+    return (int64_t)(io_now_ns(server->shard->io) / 1000000);
+}
+
+/* For the parts: something that a stop waits for has ended. */
+void keeper_server_pump_stop(struct keeper_server *server);
+
+#endif

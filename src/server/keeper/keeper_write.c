@@ -1,0 +1,270 @@
+#include "server/keeper/keeper_write.h"
+
+#include "base/assert.h"
+#include "keeper/txn_codec.h"
+#include "server/keeper/client_link.h"
+#include "server/keeper/reply_frame.h"
+
+/* What a transaction may need beyond its request: names, expanded access lists, headers. */
+enum { record_slack_bytes = 64 * 1024 };
+
+/* ---- blocks ---- */
+
+static struct keeper_write *acquire(struct keeper_server *server)
+{
+    struct list *link = list_pop(&server->free_writes);
+    if (link != NULL) {
+        server->free_write_count--;
+        return CONTAINER_OF(link, struct keeper_write, link);
+    }
+    struct keeper_write *write = heap_take(server->shard->heap, sizeof *write);
+    if (write != NULL)
+        list_init(&write->link);
+    return write;
+}
+
+static void release(struct keeper_server *server, struct keeper_write *write)
+{
+    assert(list_empty(&write->waits));
+    if (write->record != write->inline_record)
+        heap_give(server->shard->heap, write->record);
+    write->record = NULL;
+    if (server->free_write_count >= keeper_write_free_count_max) {
+        heap_give(server->shard->heap, write);
+        return;
+    }
+    list_push_front(&server->free_writes, &write->link);
+    server->free_write_count++;
+}
+
+void keeper_write_drain(struct keeper_server *server)
+{
+    for (struct list *link = list_pop(&server->free_writes); link != NULL;
+         link = list_pop(&server->free_writes))
+        heap_give(server->shard->heap, CONTAINER_OF(link, struct keeper_write, link));
+    server->free_write_count = 0;
+}
+
+bool keeper_write_is_saturated(const struct keeper_server *server)
+{
+    return server->write_bytes > keeper_write_queued_bytes_max ||
+           server->write_count >= server->config.outstanding_request_count_max;
+}
+
+struct keeper_write *keeper_write_last(struct keeper_server *server)
+{
+    if (list_empty(&server->writes))
+        return NULL;
+    return CONTAINER_OF(server->writes.prev, struct keeper_write, link);
+}
+
+/* ---- after the journal ---- */
+
+static void answer(struct keeper_write *write, const struct txn_result *result)
+{
+    struct keeper_server *server = write->server;
+    struct client_link *client = write->client;
+    keeper_latency_add(&server->stats.write_latency,
+                       io_now_ns(server->shard->io) - write->started_at_ns);
+    if (client == NULL)
+        return;
+    if (write->type == OP_CREATE_SESSION) {
+        client_link_on_session(client, write->reply, result->code);
+        return;
+    }
+    struct zk_reply_header header = {.xid = write->xid, .zxid = server->keeper.zxid_applied};
+    struct net_message *message =
+        reply_frame_write(server->shard->heap, &header, write->type, result);
+    client_link_reply(client, write->reply, message, write->started_at_ns);
+}
+
+static void run_waits(struct keeper_write *write)
+{
+    for (struct list *link = list_pop(&write->waits); link != NULL; link = list_pop(&write->waits))
+        client_link_run_wait(CONTAINER_OF(link, struct client_wait, link), write);
+}
+
+/* Applies the transaction as the journal has it. What fails here would fail at every restart. */
+static void apply(struct keeper_write *write, struct txn_result *result)
+{
+    struct keeper_server *server = write->server;
+    struct txn txn;
+    const struct slice entry =
+        slice_of(write->record + txn_record_head_bytes,
+                 write->record_size - txn_record_head_bytes - txn_record_tail_bytes);
+    arena_reset(&server->arena);
+    const enum err err = txn_codec_decode_entry(entry, &server->arena, &txn);
+    if (err != ERR_OK)
+        io_fatal(server->shard->io, "cannot read back the transaction that was just written: %s",
+                 err_text(err));
+    keeper_apply(&server->keeper, &txn, keeper_server_now_ms(server), &server->sink, &server->arena,
+                 result);
+}
+
+static void end_session(struct keeper_server *server, int64_t session_id)
+{
+    struct client_link *client = client_link_find(server, session_id);
+    if (client != NULL)
+        client_link_on_session_end(client);
+}
+
+/* Its client reads on behind it. */
+static void detach(struct keeper_write *write)
+{
+    struct client_link *client = write->client;
+    if (client == NULL)
+        return;
+    if (client->barrier == write)
+        client->barrier = NULL;
+    client_link_release(client);
+}
+
+static void on_durable(struct journal_append *append, enum err err)
+{
+    struct keeper_write *write = CONTAINER_OF(append, struct keeper_write, append);
+    struct keeper_server *server = write->server;
+    assert(err == ERR_OK); /* A journal without on_failed ends the process instead. */
+    assert(keeper_write_last(server) != NULL && server->writes.next == &write->link);
+
+    struct txn_result result;
+    apply(write, &result);
+    list_remove(&write->link);
+    server->write_count--;
+    server->write_bytes -= write->record_size;
+    answer(write, &result);
+    if (write->type == OP_CLOSE_SESSION)
+        end_session(server, write->session_id);
+    run_waits(write);
+    snapshot_task_count(&server->snapshot, write->record_size);
+    detach(write);
+    release(server, write);
+    client_link_close_doomed(server);
+    if (!keeper_write_is_saturated(server))
+        client_link_resume_paused(server);
+}
+
+/* ---- before the journal ---- */
+
+static struct keeper_request prepare_request(struct keeper_server *server,
+                                             const struct keeper_write_request *request)
+{
+    struct keeper_request prepared = {
+        .session_id = request->session_id,
+        .cxid = request->xid,
+        .type = request->type,
+        .body = request->body,
+        .time_ms = io_wall_ms(server->shard->io),
+    };
+    if (request->client != NULL) {
+        prepared.identities = auth_set_list(&request->client->keeper.auth);
+        prepared.owner = request->client->id;
+    }
+    return prepared;
+}
+
+/* The first file, or one after a snapshot has begun or the server was started: named after the
+ * zxid of its first record. */
+static void roll_if_wanted(struct keeper_server *server, int64_t zxid)
+{
+    const struct journal_position end = journal_end(&server->journal);
+    const bool is_fresh = server->journal.segment_count > 0 && end.base == (uint64_t)zxid;
+    if ((server->journal.segment_count > 0 && !server->wants_roll) || is_fresh) {
+        server->wants_roll = false;
+        return;
+    }
+    const enum err err = journal_roll(&server->journal, (uint64_t)zxid);
+    if (err != ERR_OK) /* The space for it was looked at before. */
+        io_fatal(server->shard->io, "cannot begin the journal file log.%llx: %s",
+                 (unsigned long long)zxid, err_text(err));
+    server->wants_roll = false;
+}
+
+static void submit(struct keeper_server *server, struct keeper_write *write,
+                   const struct keeper_write_request *request, const struct txn *txn)
+{
+    write->record_size = txn_codec_record_bytes(txn);
+    write->record = write->inline_record;
+    if (write->record_size > keeper_write_inline_bytes)
+        write->record = heap_take(server->shard->heap, write->record_size);
+    if (write->record == NULL)
+        io_fatal(server->shard->io, "no memory for a transaction of %zu bytes", write->record_size);
+    txn_codec_encode_record(txn, write->record);
+
+    write->vector = (struct iovec){write->record, write->record_size};
+    write->append = (struct journal_append){.vectors = &write->vector,
+                                            .vector_count = 1,
+                                            .is_durable = server->config.force_sync,
+                                            .is_essential = true, /* It was admitted already. */
+                                            .done = on_durable};
+    roll_if_wanted(server, txn->zxid);
+    list_push(&server->writes, &write->link);
+    server->write_count++;
+    server->write_bytes += write->record_size;
+    if (request->client != NULL) {
+        request->client->user_count++;
+        request->client->barrier = write;
+    }
+    const enum err err = journal_append(&server->journal, &write->append);
+    if (err != ERR_OK)
+        io_fatal(server->shard->io, "the journal refuses what it admitted: %s", err_text(err));
+}
+
+static enum code refuse(struct keeper_server *server, const struct keeper_write_request *request,
+                        enum code code)
+{
+    struct client_link *client = request->client;
+    if (client == NULL)
+        return code;
+    if (request->type == OP_CREATE_SESSION) {
+        client_link_on_session(client, request->reply, code);
+        return code;
+    }
+    const struct zk_reply_header header = {request->xid, server->keeper.zxid_applied, code};
+    client_link_reply(client, request->reply, reply_frame_header(server->shard->heap, &header),
+                      io_now_ns(server->shard->io));
+    return code;
+}
+
+/* Disk and memory are looked at before a zxid is taken: afterwards there is no way back. */
+static enum code admit(struct keeper_server *server, const struct keeper_write_request *request)
+{
+    const struct heap *heap = server->shard->heap;
+    const uint64_t bytes = 2 * request->body.size + record_slack_bytes;
+    if (heap->limit_bytes - heap->used_bytes < bytes)
+        return CODE_SYSTEM_ERROR;
+    const enum err err = journal_admit(&server->journal, bytes);
+    if (err == ERR_OK || (err == ERR_NO_SPACE && request->is_essential))
+        return CODE_OK;
+    return CODE_SYSTEM_ERROR;
+}
+
+enum code keeper_write_start(struct keeper_server *server,
+                             const struct keeper_write_request *request)
+{
+    enum code code = admit(server, request);
+    if (code != CODE_OK)
+        return refuse(server, request, code);
+    struct keeper_write *write = acquire(server);
+    if (write == NULL)
+        return refuse(server, request, CODE_SYSTEM_ERROR);
+
+    struct txn txn;
+    const struct keeper_request prepared = prepare_request(server, request);
+    arena_reset(&server->arena);
+    code = keeper_prepare(&server->keeper, &prepared, &server->arena, &txn);
+    write->server = server;
+    write->client = request->client;
+    write->reply = request->reply;
+    write->xid = request->xid;
+    write->type = request->type;
+    write->session_id = request->session_id;
+    write->started_at_ns = io_now_ns(server->shard->io);
+    write->record = write->inline_record;
+    list_init(&write->waits);
+    if (code != CODE_OK) {
+        release(server, write);
+        return refuse(server, request, code);
+    }
+    submit(server, write, request, &txn);
+    return CODE_OK;
+}

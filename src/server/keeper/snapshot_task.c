@@ -1,0 +1,218 @@
+#include "server/keeper/snapshot_task.h"
+
+#include "base/assert.h"
+#include "keeper/recovery.h"
+#include "server/keeper/keeper_server.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { millisecond_ns = 1000000, kib_bytes = 1024 };
+
+static void on_step(struct io_op *op, int64_t result);
+
+/* Half to all of the configured amount, so that the servers of an ensemble do not all pause to
+ * write at the same time. */
+static uint64_t draw_trigger(struct prng *prng, int64_t limit)
+{
+    const uint64_t half = (uint64_t)limit / 2;
+    return limit <= 0 ? UINT64_MAX : half + prng_below(prng, half + 1);
+}
+
+static void draw_triggers(struct snapshot_task *task)
+{
+    const struct keeper_config *config = &task->server->config;
+    task->txn_count = 0;
+    task->journal_bytes = 0;
+    task->txn_count_trigger = draw_trigger(&task->prng, config->snapshot_txn_count);
+    task->journal_bytes_trigger =
+        draw_trigger(&task->prng, config->snapshot_journal_kib * kib_bytes);
+}
+
+void snapshot_task_init(struct snapshot_task *task, struct keeper_server *server)
+{
+    uint64_t seed;
+    io_entropy(server->shard->io, &seed, sizeof seed);
+    *task = (struct snapshot_task){.server = server, .handle = io_handle_none, .zxid_last = -1};
+    task->op.done = on_step;
+    prng_init(&task->prng, seed);
+    draw_triggers(task);
+}
+
+void snapshot_task_count(struct snapshot_task *task, uint64_t journal_bytes)
+{
+    task->txn_count++;
+    task->journal_bytes += journal_bytes;
+    if (task->txn_count > task->txn_count_trigger ||
+        task->journal_bytes > task->journal_bytes_trigger)
+        snapshot_task_start(task);
+}
+
+/* ---- steps ---- */
+
+static void submit(struct snapshot_task *task, enum snapshot_task_step step, enum io_kind kind)
+{
+    task->step = step;
+    task->op.kind = kind;
+    io_submit(task->server->shard->io, &task->op);
+}
+
+static void submit_path(struct snapshot_task *task, enum snapshot_task_step step, enum io_kind kind,
+                        const char *path, uint32_t flags)
+{
+    task->op.path.path = path;
+    task->op.path.path_to = task->path;
+    task->op.path.flags = flags;
+    submit(task, step, kind);
+}
+
+static void submit_handle(struct snapshot_task *task, enum snapshot_task_step step,
+                          enum io_kind kind)
+{
+    task->op.handle = task->handle;
+    submit(task, step, kind);
+}
+
+static void finish(struct snapshot_task *task)
+{
+    struct keeper_server *server = task->server;
+    const uint64_t elapsed_ms =
+        (io_now_ns(server->shard->io) - task->started_at_ns) / millisecond_ns;
+    if (task->error == 0) {
+        server->stats.snapshot_count++;
+        task->zxid_last = task->writer.zxid;
+        diag_info(server->shard->diag,
+                  "keeper: snapshot 0x%" PRIx64 " of %" PRIu64 " znodes, %" PRIu64
+                  " bytes, in %" PRIu64 " ms",
+                  (uint64_t)task->writer.zxid, task->writer.znode_count, task->offset, elapsed_ms);
+    } else if (!task->is_canceled) {
+        diag_error(server->shard->diag,
+                   "keeper: the snapshot %s could not be written: %s; the next one will be tried "
+                   "later",
+                   task->path, err_text(err_from_errno((int)task->error)));
+    }
+    snapshot_writer_deinit(&task->writer);
+    heap_give(server->shard->heap, task->slice);
+    task->slice = NULL;
+    task->step = SNAPSHOT_TASK_IDLE;
+    keeper_server_pump_stop(server);
+}
+
+/* Closes the file first, if it is open; then removes it. */
+static void fail(struct snapshot_task *task, int64_t error)
+{
+    if (task->error == 0)
+        task->error = error;
+    if (task->handle != io_handle_none)
+        submit_handle(task, SNAPSHOT_TASK_CLOSE, IO_CLOSE);
+    else
+        submit_path(task, SNAPSHOT_TASK_REMOVE, IO_UNLINK, task->path_temporary, 0);
+}
+
+static void write_next(struct snapshot_task *task)
+{
+    size_t size = 0;
+    const enum err err =
+        snapshot_writer_next(&task->writer, task->slice, snapshot_task_slice_bytes, &size);
+    if (err != ERR_OK || task->is_canceled) {
+        fail(task, err != ERR_OK ? -12 : -125); /* ENOMEM, ECANCELED as io reports them. */
+        return;
+    }
+    if (size == 0) {
+        submit_handle(task, SNAPSHOT_TASK_SYNC, IO_SYNC);
+        return;
+    }
+    task->vector = (struct iovec){task->slice, size};
+    task->op.write.vectors = &task->vector;
+    task->op.write.vector_count = 1;
+    task->op.write.offset = task->offset;
+    task->offset += size;
+    submit_handle(task, SNAPSHOT_TASK_WRITE, IO_WRITE);
+}
+
+static void on_closed(struct snapshot_task *task)
+{
+    task->handle = io_handle_none;
+    if (task->error != 0)
+        submit_path(task, SNAPSHOT_TASK_REMOVE, IO_UNLINK, task->path_temporary, 0);
+    else
+        submit_path(task, SNAPSHOT_TASK_RENAME, IO_RENAME, task->path_temporary, 0);
+}
+
+static void on_step(struct io_op *op, int64_t result)
+{
+    struct snapshot_task *task = CONTAINER_OF(op, struct snapshot_task, op);
+    const enum snapshot_task_step step = task->step;
+    if (result < 0 && step != SNAPSHOT_TASK_REMOVE && step != SNAPSHOT_TASK_CLOSE &&
+        step != SNAPSHOT_TASK_CLOSE_DIRECTORY) {
+        fail(task, result);
+        return;
+    }
+    switch (step) {
+    case SNAPSHOT_TASK_OPEN:
+        task->handle = (int32_t)result;
+        write_next(task);
+        return;
+    case SNAPSHOT_TASK_WRITE: write_next(task); return;
+    case SNAPSHOT_TASK_SYNC: submit_handle(task, SNAPSHOT_TASK_CLOSE, IO_CLOSE); return;
+    case SNAPSHOT_TASK_CLOSE: on_closed(task); return;
+    case SNAPSHOT_TASK_RENAME:
+        submit_path(task, SNAPSHOT_TASK_OPEN_DIRECTORY, IO_OPEN, task->server->snapshot_path,
+                    IO_OPEN_READ | IO_OPEN_DIRECTORY);
+        return;
+    case SNAPSHOT_TASK_OPEN_DIRECTORY:
+        task->handle = (int32_t)result;
+        submit_handle(task, SNAPSHOT_TASK_SYNC_DIRECTORY, IO_SYNC);
+        return;
+    case SNAPSHOT_TASK_SYNC_DIRECTORY:
+        submit_handle(task, SNAPSHOT_TASK_CLOSE_DIRECTORY, IO_CLOSE);
+        return;
+    case SNAPSHOT_TASK_CLOSE_DIRECTORY:
+        task->handle = io_handle_none;
+        finish(task);
+        return;
+    case SNAPSHOT_TASK_REMOVE: finish(task); return;
+    case SNAPSHOT_TASK_IDLE: break;
+    }
+    assert(task->step != SNAPSHOT_TASK_IDLE);
+}
+
+/* ---- start and end ---- */
+
+static void name_files(struct snapshot_task *task)
+{
+    uint8_t name[recovery_name_bytes_max];
+    const struct slice text = recovery_file_name(RECOVERY_FILE_SNAPSHOT, task->writer.zxid, name);
+    snprintf(task->path, sizeof task->path, "%s/%" SLICE_FORMAT, task->server->snapshot_path,
+             SLICE_ARGS(text));
+    snprintf(task->path_temporary, sizeof task->path_temporary, "%s/%" SLICE_FORMAT ".tmp",
+             task->server->snapshot_path, SLICE_ARGS(text));
+}
+
+void snapshot_task_start(struct snapshot_task *task)
+{
+    struct keeper_server *server = task->server;
+    draw_triggers(task);
+    if (task->step != SNAPSHOT_TASK_IDLE || server->phase == KEEPER_SERVER_STOPPING)
+        return;
+    task->slice = heap_take(server->shard->heap, snapshot_task_slice_bytes);
+    if (task->slice == NULL || snapshot_writer_init(&task->writer, &server->keeper) != ERR_OK) {
+        diag_error(server->shard->diag, "keeper: no memory for a snapshot; tried again later");
+        heap_give(server->shard->heap, task->slice);
+        task->slice = NULL;
+        return;
+    }
+    name_files(task);
+    server->wants_roll = true;
+    task->error = 0;
+    task->offset = 0;
+    task->is_canceled = false;
+    task->started_at_ns = io_now_ns(server->shard->io);
+    submit_path(task, SNAPSHOT_TASK_OPEN, IO_OPEN, task->path_temporary,
+                IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_TRUNCATE);
+}
+
+void snapshot_task_cancel(struct snapshot_task *task)
+{
+    task->is_canceled = true;
+}

@@ -1,0 +1,75 @@
+/* Writes a snapshot in slices while the server goes on: a piece is made, written, and only then the
+ * next is made, so requests come in between.
+ *
+ * The file grows under a temporary name, is synced, and then gets its own, so a snapshot that can
+ * be found is whole. Before it starts the journal moves on to a new file, so that older ones can be
+ * purged later.
+ *
+ * Memory: one slice from the heap while it runs. Shard: the server's.
+ */
+#ifndef SERVER_KEEPER_SNAPSHOT_TASK_H
+#define SERVER_KEEPER_SNAPSHOT_TASK_H
+
+#include "base/prng.h"
+#include "io/io.h"
+#include "keeper/snapshot_writer.h"
+#include "server/keeper/keeper_config.h"
+
+struct keeper_server;
+
+enum snapshot_task_step {
+    SNAPSHOT_TASK_IDLE,
+    SNAPSHOT_TASK_OPEN,
+    SNAPSHOT_TASK_WRITE,
+    SNAPSHOT_TASK_SYNC,
+    SNAPSHOT_TASK_CLOSE,
+    SNAPSHOT_TASK_RENAME,
+    SNAPSHOT_TASK_OPEN_DIRECTORY,
+    SNAPSHOT_TASK_SYNC_DIRECTORY,
+    SNAPSHOT_TASK_CLOSE_DIRECTORY,
+    SNAPSHOT_TASK_REMOVE, /* It failed: what there is of the file goes. */
+};
+
+enum { snapshot_task_slice_bytes = 64 * 1024 };
+
+struct snapshot_task {
+    struct keeper_server *server;
+    enum snapshot_task_step step;
+    struct snapshot_writer writer;
+    struct io_op op;
+    struct iovec vector;
+    uint8_t *slice;
+    int32_t handle;
+    uint64_t offset;
+    uint64_t started_at_ns;
+    int64_t error; /* The first failure, a negative errno. */
+    bool is_canceled;
+    struct prng prng;
+    int64_t zxid_last;  /* Of the newest whole snapshot. */
+    uint64_t txn_count; /* Since the last one began. */
+    uint64_t journal_bytes;
+    uint64_t txn_count_trigger;
+    uint64_t journal_bytes_trigger;
+    char path[keeper_path_bytes_max];
+    char path_temporary[keeper_path_bytes_max];
+};
+
+/* Nothing runs yet. Keeps server. */
+void snapshot_task_init(struct snapshot_task *task, struct keeper_server *server);
+
+/* Counts a transaction of so many journal bytes and starts a snapshot when it is time. */
+void snapshot_task_count(struct snapshot_task *task, uint64_t journal_bytes);
+
+/* Begins a snapshot at what is applied, unless one is running. Its failures are lines of diag; the
+ * next trigger tries again. */
+void snapshot_task_start(struct snapshot_task *task);
+
+/* Ends it soon, without a snapshot. */
+void snapshot_task_cancel(struct snapshot_task *task);
+
+static inline bool snapshot_task_is_idle(const struct snapshot_task *task)
+{
+    return task->step == SNAPSHOT_TASK_IDLE;
+}
+
+#endif

@@ -1,0 +1,67 @@
+#include "server/keeper/znode_reaper.h"
+
+#include "server/keeper/keeper_write.h"
+
+enum { minute_ms = 60 * 1000, millisecond_ns = 1000000 };
+
+void znode_reaper_init(struct znode_reaper *reaper, struct keeper_server *server)
+{
+    *reaper = (struct znode_reaper){.server = server};
+    reaper->due_at_ns = io_now_ns(server->shard->io) +
+                        (uint64_t)server->config.container_check_interval_ms * millisecond_ns;
+}
+
+/* One that never had a child is still waiting for its first. */
+static bool is_spent_container(const struct znode *znode)
+{
+    return znode->child_count == 0 && znode->cversion > 0;
+}
+
+static bool is_spent_ttl(const struct znode *znode, int64_t wall_ms)
+{
+    return znode->child_count == 0 && wall_ms - znode->mtime > tree_ttl_ms(znode->owner);
+}
+
+static bool delete (struct keeper_server *server, const struct znode *znode)
+{
+    uint8_t *path = heap_take(server->shard->heap, tree_path_bytes(znode));
+    if (path == NULL)
+        return false;
+    const struct slice body = tree_path_write(znode, path);
+    const enum code code = keeper_write_start(
+        server, &(struct keeper_write_request){
+                    .type = OP_DELETE_CONTAINER, .body = body, .is_essential = true});
+    heap_give(server->shard->heap, path);
+    return code == CODE_OK;
+}
+
+static void reap(struct znode_reaper *reaper)
+{
+    struct keeper_server *server = reaper->server;
+    const struct tree *tree = &server->keeper.tree;
+    const int64_t wall_ms = io_wall_ms(server->shard->io);
+    const int64_t share = server->config.container_count_max_per_minute *
+                          server->config.container_check_interval_ms / minute_ms;
+    int64_t left = share > 0 ? share : 1;
+    /* Deleting only starts a write, so the lists stay as they are meanwhile. */
+    list_each (link, &tree->containers.znodes) {
+        if (left > 0 && is_spent_container(tree_owned(link)) && delete (server, tree_owned(link)))
+            left--;
+    }
+    list_each (link, &tree->ttl_znodes.znodes) {
+        if (left > 0 && is_spent_ttl(tree_owned(link), wall_ms) &&
+            delete (server, tree_owned(link)))
+            left--;
+    }
+}
+
+void znode_reaper_tick(struct znode_reaper *reaper)
+{
+    struct keeper_server *server = reaper->server;
+    const uint64_t now_ns = io_now_ns(server->shard->io);
+    if (now_ns < reaper->due_at_ns)
+        return;
+    reaper->due_at_ns =
+        now_ns + (uint64_t)server->config.container_check_interval_ms * millisecond_ns;
+    reap(reaper);
+}
