@@ -1,0 +1,259 @@
+/* Produce: batches go from the receive buffer to the log without a copy of ours. */
+#include "broker/record_validator.h"
+#include "server/broker/broker_api.h"
+#include "server/broker/broker_server.h"
+#include "wire/gen/kafka.h"
+
+enum { retry_ms = 2 };
+
+enum acks { ACKS_ALL = -1, ACKS_NONE = 0, ACKS_LEADER = 1 };
+
+struct produce_item {
+    struct partition_append append;
+    struct produce_state *state;
+    struct kafka_produce_reply_topics_partitions *reply;
+};
+
+struct produce_state {
+    struct broker_request *request;
+    struct kafka_produce_reply reply;
+    struct produce_item *items;
+    uint32_t item_count; /* Started; those behind wait for room in the store. */
+    uint32_t open_count; /* Not done. */
+    int32_t topic_index; /* Where to go on. */
+    int32_t partition_index;
+    bool has_error;
+    bool is_starting;
+};
+
+static void start(struct produce_state *state);
+
+static void set_code(struct produce_state *state,
+                     struct kafka_produce_reply_topics_partitions *reply, enum error_code code)
+{
+    reply->error_code = (int16_t)code;
+    reply->base_offset = -1;
+    reply->log_append_time_ms = -1;
+    reply->log_start_offset = -1;
+    state->has_error |= code != KAFKA_NONE;
+}
+
+/* With acks 0 nothing is said; an error closes the connection, so that the client learns of it. */
+static void finish(struct produce_state *state)
+{
+    struct broker_request *request = state->request;
+    const struct kafka_produce_request *body = request->body;
+    if (body->acks != ACKS_NONE)
+        broker_request_reply(request, &state->reply);
+    else if (state->has_error)
+        broker_request_fail(request, "a produce request without acks has failed");
+    else
+        broker_request_end(request);
+}
+
+static void on_appended(struct partition_append *append, enum error_code code)
+{
+    struct produce_item *item = CONTAINER_OF(append, struct produce_item, append);
+    struct produce_state *state = item->state;
+    if (code == KAFKA_NONE) {
+        item->reply->base_offset = append->base_offset;
+        item->reply->log_append_time_ms = append->log_append_time_ms;
+        item->reply->log_start_offset = append->log_start_offset;
+    } else {
+        set_code(state, item->reply, code);
+    }
+    assert(state->open_count > 0);
+    if (--state->open_count == 0 && !state->is_starting &&
+        !delay_is_running(&state->request->delay))
+        finish(state);
+}
+
+/* One record of the batch is to blame: clients can drop it and send the rest again. */
+static void set_verdict(struct produce_state *state,
+                        struct kafka_produce_reply_topics_partitions *reply,
+                        const struct record_verdict *verdict)
+{
+    set_code(state, reply, verdict->code);
+    if (verdict->message != NULL)
+        reply->error_message = slice_from_text(verdict->message);
+    if (verdict->record_index < 0)
+        return;
+    reply->record_errors.items =
+        broker_request_take(state->request, sizeof *reply->record_errors.items);
+    if (reply->record_errors.items == NULL)
+        return;
+    reply->record_errors.count = 1;
+    reply->record_errors.items[0].batch_index = verdict->record_index;
+    reply->record_errors.items[0].error_message = reply->error_message;
+}
+
+static bool is_valid(struct produce_state *state, const struct partition *partition, uint8_t *data,
+                     size_t size, struct kafka_produce_reply_topics_partitions *reply)
+{
+    const struct broker_request *request = state->request;
+    const struct record_rules rules = {.config = partition_store_config(partition->store),
+                                       .now_ms = io_wall_ms(request->server->io),
+                                       .produce_version = request->version};
+    struct record_verdict verdict = record_validator_check(&rules, data, size);
+    if (verdict.code == KAFKA_NONE && verdict.is_transactional) {
+        verdict.code = KAFKA_INVALID_TXN_STATE;
+        verdict.message = "Transactions are not served.";
+        verdict.record_index = -1;
+    }
+    if (verdict.code == KAFKA_NONE)
+        return true;
+    set_verdict(state, reply, &verdict);
+    return false;
+}
+
+static enum partition_durability durability(const struct broker_request *request)
+{
+    const struct kafka_produce_request *body = request->body;
+    const bool durable =
+        body->acks == ACKS_ALL && request->server->config->acks_all == BROKER_ACKS_DURABLE;
+    return durable ? PARTITION_DURABLE : PARTITION_WRITTEN;
+}
+
+/* Only the broker itself writes to its internal topics, and tools that call themselves so. */
+static bool may_write(const struct broker_request *request, const struct partition *partition)
+{
+    return !partition->is_internal || slice_equal_text(request->client_id, "__admin_client");
+}
+
+/* False: the store has no room now; start again here later. */
+static bool start_one(struct produce_state *state, struct slice topic,
+                      const struct kafka_produce_request_topics_partitions *asked,
+                      struct kafka_produce_reply_topics_partitions *reply)
+{
+    enum error_code code;
+    struct partition *partition =
+        broker_server_leader(state->request->server, topic, asked->index, -1, &code);
+    reply->index = asked->index;
+    reply->current_leader.leader_id = -1;
+    reply->current_leader.leader_epoch = -1;
+    set_code(state, reply, KAFKA_NONE);
+    if (partition != NULL && !may_write(state->request, partition))
+        code = KAFKA_INVALID_TOPIC_EXCEPTION;
+    if (code != KAFKA_NONE) {
+        set_code(state, reply, code);
+        return true;
+    }
+    uint8_t *data = (uint8_t *)(uintptr_t)asked->records.data; /* The frame is writable. */
+    if (!is_valid(state, partition, data, asked->records.size, reply))
+        return true;
+    struct produce_item *item = &state->items[state->item_count];
+    *item = (struct produce_item){.state = state, .reply = reply};
+    item->append.data = data;
+    item->append.size = (uint32_t)asked->records.size;
+    item->append.durability = durability(state->request);
+    item->append.done = on_appended;
+    code = partition_store_append(partition->store, &item->append);
+    if (code == KAFKA_THROTTLING_QUOTA_EXCEEDED)
+        return false;
+    if (code == KAFKA_NONE) {
+        state->item_count++;
+        state->open_count++;
+    } else {
+        set_code(state, reply, code);
+    }
+    return true;
+}
+
+static void on_retry(struct delay *delay)
+{
+    start(CONTAINER_OF(delay, struct broker_request, delay)->state);
+}
+
+static void wait_for_room(struct produce_state *state)
+{
+    broker_request_hold(state->request);
+    state->request->delay.expired = on_retry;
+    delay_queue_add(&state->request->server->delays, &state->request->delay, retry_ms);
+}
+
+static void start(struct produce_state *state)
+{
+    const struct kafka_produce_request *body = state->request->body;
+    state->is_starting = true;
+    for (; state->topic_index < body->topics.count; state->topic_index++) {
+        const struct kafka_produce_request_topics *topic = &body->topics.items[state->topic_index];
+        struct kafka_produce_reply_topics *reply = &state->reply.topics.items[state->topic_index];
+        for (; state->partition_index < topic->partitions.count; state->partition_index++) {
+            const int32_t at = state->partition_index;
+            if (start_one(state, topic->name, &topic->partitions.items[at],
+                          &reply->partitions.items[at]))
+                continue;
+            state->is_starting = false;
+            wait_for_room(state);
+            return;
+        }
+        state->partition_index = 0;
+    }
+    state->is_starting = false;
+    if (state->open_count == 0)
+        finish(state);
+}
+
+static void refuse(struct produce_state *state, enum error_code code)
+{
+    const struct kafka_produce_request *body = state->request->body;
+    for (int32_t t = 0; t < body->topics.count; t++) {
+        for (int32_t p = 0; p < body->topics.items[t].partitions.count; p++) {
+            struct kafka_produce_reply_topics_partitions *reply =
+                &state->reply.topics.items[t].partitions.items[p];
+            reply->index = body->topics.items[t].partitions.items[p].index;
+            reply->current_leader.leader_id = -1;
+            reply->current_leader.leader_epoch = -1;
+            set_code(state, reply, code);
+        }
+    }
+    finish(state);
+}
+
+static bool prepare_reply(struct produce_state *state, uint32_t *partition_count)
+{
+    struct broker_request *request = state->request;
+    const struct kafka_produce_request *body = request->body;
+    struct kafka_produce_reply *reply = &state->reply;
+    reply->topics.count = body->topics.count;
+    reply->topics.items =
+        broker_request_take_array(request, (size_t)body->topics.count, sizeof *reply->topics.items);
+    for (int32_t t = 0; t < body->topics.count; t++) {
+        if (reply->topics.items == NULL)
+            return false;
+        const int32_t count = body->topics.items[t].partitions.count;
+        struct kafka_produce_reply_topics *topic = &reply->topics.items[t];
+        topic->name = body->topics.items[t].name;
+        topic->partitions.count = count;
+        topic->partitions.items =
+            broker_request_take_array(request, (size_t)count, sizeof *topic->partitions.items);
+        if (topic->partitions.items == NULL)
+            return false;
+        *partition_count += (uint32_t)count;
+    }
+    return true;
+}
+
+void api_produce(struct broker_request *request)
+{
+    const struct kafka_produce_request *body = request->body;
+    struct produce_state *state = broker_request_take(request, sizeof *state);
+    uint32_t partition_count = 0;
+    if (state != NULL) {
+        state->request = request;
+        request->state = state;
+        if (prepare_reply(state, &partition_count))
+            state->items =
+                broker_request_take_array(request, partition_count, sizeof *state->items);
+    }
+    if (state == NULL || state->items == NULL) {
+        broker_request_fail_memory(request);
+        return;
+    }
+    if (body->acks < ACKS_ALL || body->acks > ACKS_LEADER)
+        refuse(state, KAFKA_INVALID_REQUIRED_ACKS);
+    else if (!slice_is_null(body->transactional_id))
+        refuse(state, KAFKA_INVALID_TXN_STATE);
+    else
+        start(state);
+}

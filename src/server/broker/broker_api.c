@@ -1,0 +1,43 @@
+#include "server/broker/broker_api.h"
+
+#include "wire/gen/kafka.h"
+
+#define ROW(key_, name_, table_, version_max_)                                                     \
+    [key_] = {.name = (name_),                                                                     \
+              .handle = api_##table_,                                                              \
+              .request = &kafka_##table_##_request_wire,                                           \
+              .reply = &kafka_##table_##_reply_wire,                                               \
+              .version_max = (version_max_)}
+
+/* The last versions are those of Apache Kafka 3.9. */
+const struct broker_api broker_apis[broker_api_key_count] = {
+    [KAFKA_API_PRODUCE] = {.name = "Produce",
+                           .handle = api_produce,
+                           .request = &kafka_produce_request_wire,
+                           .reply = &kafka_produce_reply_wire,
+                           .version_max = 11,
+                           .is_pipelined = true},
+    ROW(KAFKA_API_FETCH, "Fetch", fetch, 17),
+    ROW(KAFKA_API_LIST_OFFSETS, "ListOffsets", list_offsets, 9),
+    ROW(KAFKA_API_METADATA, "Metadata", metadata, 12),
+    ROW(KAFKA_API_API_VERSIONS, "ApiVersions", api_versions, 4),
+    ROW(KAFKA_API_CREATE_TOPICS, "CreateTopics", create_topics, 7),
+    ROW(KAFKA_API_DELETE_TOPICS, "DeleteTopics", delete_topics, 6),
+    ROW(KAFKA_API_CREATE_PARTITIONS, "CreatePartitions", create_partitions, 3),
+    ROW(KAFKA_API_DESCRIBE_CLUSTER, "DescribeCluster", describe_cluster, 1),
+    ROW(KAFKA_API_DESCRIBE_CONFIGS, "DescribeConfigs", describe_configs, 4),
+    ROW(KAFKA_API_ALTER_CONFIGS, "AlterConfigs", alter_configs, 2),
+    ROW(KAFKA_API_INCREMENTAL_ALTER_CONFIGS, "IncrementalAlterConfigs", incremental_alter_configs,
+        1),
+    ROW(KAFKA_API_INIT_PRODUCER_ID, "InitProducerId", init_producer_id, 5),
+    ROW(KAFKA_API_DELETE_RECORDS, "DeleteRecords", delete_records, 2),
+    ROW(KAFKA_API_OFFSET_FOR_LEADER_EPOCH, "OffsetForLeaderEpoch", offset_for_leader_epoch, 4),
+    ROW(KAFKA_API_DESCRIBE_LOG_DIRS, "DescribeLogDirs", describe_log_dirs, 4),
+};
+
+const struct broker_api *broker_api_find(int16_t key)
+{
+    if (key < 0 || key >= broker_api_key_count || broker_apis[key].handle == NULL)
+        return NULL;
+    return &broker_apis[key];
+}

@@ -1,0 +1,506 @@
+#include "server/broker/broker_server.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "journal/small_file.h"
+
+enum {
+    tick_ms = 1000,
+    receive_bytes_first = 16 * 1024,
+    open_reply_count_max = 64,
+    unsent_bytes_max = 64 << 20,
+    send_timeout_ms = 60000,
+    first_frame_timeout_ms = 60000,
+    backlog = 1024,
+};
+
+/* ---- connections ---- */
+
+static uint32_t listener_of(const struct broker_server *server, const struct net_connection *net)
+{
+    for (uint32_t i = 0; i < server->config->listener_count; i++)
+        if (server->bound[i].port == net->local.port)
+            return i;
+    return 0;
+}
+
+/* Connections that come before the broker is registered wait; Apache's broker lets them wait in the
+ * backlog. */
+static bool on_open(struct net_connection *net)
+{
+    struct broker_server *server = net->user;
+    struct broker_connection *connection;
+    if (server->state >= BROKER_STOPPING)
+        return false;
+    connection = heap_take_zeroed(server->heap, sizeof *connection);
+    if (connection == NULL)
+        return false;
+    connection->server = server;
+    connection->net = net;
+    connection->listener_index = listener_of(server, net);
+    list_init(&connection->requests);
+    list_push(&server->connections, &connection->link);
+    net->user = connection;
+    if (server->state != BROKER_SERVING)
+        net_connection_pause(net);
+    return true;
+}
+
+static struct net_verdict on_length(struct net_connection *net, uint32_t length)
+{
+    const struct broker_connection *connection = net->user;
+    if (length > (uint64_t)connection->server->config->request_bytes_max)
+        return (struct net_verdict){.kind = NET_REFUSE, .reason = "the request is too large"};
+    return (struct net_verdict){.kind = NET_FRAME, .length = length};
+}
+
+static void on_frame(struct net_connection *net, uint8_t *data, size_t size)
+{
+    broker_request_begin(net->user, data, size);
+}
+
+static void on_raw(struct net_connection *net, struct slice bytes)
+{
+    (void)net;
+    (void)bytes;
+    assert(!"raw bytes were never asked for");
+}
+
+static void on_close(struct net_connection *net, const char *reason)
+{
+    struct broker_connection *connection = net->user;
+    (void)reason;
+    if (connection->is_gone != NULL)
+        *connection->is_gone = true;
+    list_remove(&connection->link);
+    broker_request_disconnect(connection);
+    heap_give(connection->server->heap, connection);
+}
+
+static const struct net_handler handler = {.on_open = on_open,
+                                           .on_length = on_length,
+                                           .on_frame = on_frame,
+                                           .on_raw = on_raw,
+                                           .on_close = on_close};
+
+/* ---- partitions ---- */
+
+struct partition *broker_server_leader(const struct broker_server *server, struct slice topic,
+                                       int32_t index, int32_t leader_epoch, enum error_code *code)
+{
+    struct partition *partition = partition_table_find(&server->partitions, topic, index);
+    if (!partition_is_led(partition)) {
+        const struct metadata_partition *known =
+            metadata_view_partition(control_metadata(server->control), topic, index);
+        *code = known != NULL && known->leader_epoch >= 0 ? KAFKA_NOT_LEADER_OR_FOLLOWER
+                                                          : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+        return NULL;
+    }
+    *code = KAFKA_NONE;
+    if (partition_store_offline_reason(partition->store) != NULL)
+        *code = KAFKA_KAFKA_STORAGE_ERROR;
+    else if (leader_epoch >= 0 && leader_epoch < partition->leader_epoch)
+        *code = KAFKA_FENCED_LEADER_EPOCH;
+    else if (leader_epoch > partition->leader_epoch)
+        *code = KAFKA_UNKNOWN_LEADER_EPOCH;
+    return *code == KAFKA_NONE ? partition : NULL;
+}
+
+struct slice broker_server_topic_name(const struct broker_server *server, const void *topic_id)
+{
+    struct uuid id;
+    memcpy(id.bytes, topic_id, sizeof id.bytes);
+    const struct metadata_topic *topic =
+        metadata_view_topic_by_id(control_metadata(server->control), id);
+    return topic == NULL ? SLICE_NULL : topic->name;
+}
+
+/* Before the cluster has said what holds for a topic, nothing of it may be deleted. */
+static struct partition_config config_at_load(void *context, struct slice topic, int32_t partition)
+{
+    struct partition_config config = partition_config_default();
+    (void)context;
+    (void)topic;
+    (void)partition;
+    config.retention_ms = -1;
+    config.retention_bytes = -1;
+    return config;
+}
+
+static void on_progress(void *context, struct partition_store *store)
+{
+    struct partition *partition = partition_store_user(store);
+    (void)context;
+    if (partition != NULL && !list_empty(&partition->waiters))
+        partition_wake(partition);
+}
+
+static void on_offline(void *context, struct log_directory *directory, const char *reason)
+{
+    struct broker_server *server = context;
+    uint64_t position = 0;
+    struct partition *partition = NULL;
+    diag_error(server->diag, "a log directory is offline: %s", reason);
+    while ((partition = partition_table_next(&server->partitions, &position, partition)) != NULL)
+        if (partition->directory == directory)
+            partition_wake(partition);
+}
+
+static void on_leadership(void *context, struct partition *partition)
+{
+    (void)context;
+    (void)partition;
+}
+
+static enum err open_directory(struct broker_server *server, const char *path)
+{
+    const struct broker_config *config = server->config;
+    struct log_directory_options options = log_directory_options_default(path);
+    options.flush_checkpoint_ms = config->flush_checkpoint_ms;
+    options.high_watermark_checkpoint_ms = config->high_watermark_checkpoint_ms;
+    options.retention_check_ms = config->retention_check_ms;
+    options.producer_id_expiration_ms = config->producer_id_expiration_ms;
+    options.open_file_count_max = (uint32_t)config->open_file_count_max;
+    const struct log_directory_events events = {.context = server,
+                                                .config_of = config_at_load,
+                                                .on_progress = on_progress,
+                                                .on_offline = on_offline};
+    struct log_directory *directory = NULL;
+    enum err err =
+        log_directory_init(&directory, server->io, server->heap, server->diag, options, events);
+    if (err != ERR_OK)
+        return err;
+    partition_table_add_directory(&server->partitions, directory);
+    err = log_directory_open(directory);
+    return err != ERR_OK ? err : log_directory_load(directory);
+}
+
+/* ---- start ---- */
+
+static void fail(struct broker_server *server, enum err err, const char *reason)
+{
+    if (server->state >= BROKER_STOPPING)
+        return;
+    diag_error(server->diag, "the broker stops: %s", reason);
+    server->failure = err;
+    server->shard->stopping = true;
+    broker_server_stop(server);
+}
+
+/* What other machines may call us, where a listener names no host. */
+static void find_host_name(struct broker_server *server)
+{
+    char *name = server->host_name;
+    const int64_t size = small_file_read_wait(server->io, "/proc/sys/kernel/hostname", name, 255);
+    size_t length = size > 0 ? (size_t)size : 0;
+    while (length > 0 && (uint8_t)name[length - 1] <= ' ')
+        length--;
+    name[length] = '\0';
+    if (length == 0)
+        memcpy(name, "localhost", sizeof "localhost");
+}
+
+static enum err resolve_listeners(struct broker_server *server)
+{
+    const struct broker_config *config = server->config;
+    for (uint32_t i = 0; i < config->listener_count; i++) {
+        const struct broker_listener *listener = &config->listeners[i];
+        const int error = io_resolve(server->io, listener->host, listener->port, &server->bound[i]);
+        if (error < 0) {
+            diag_error(server->diag, "listeners: the host %s has no address: %s", listener->host,
+                       err_text(err_from_errno(error)));
+            return ERR_CONFIG;
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err bind_listeners(struct broker_server *server)
+{
+    const struct broker_config *config = server->config;
+    for (uint32_t i = 0; i < config->listener_count; i++) {
+        const enum err err = net_listen(server->net, &server->bound[i], &handler, server);
+        if (err != ERR_OK) {
+            char text[io_address_text_max];
+            io_address_print(&server->bound[i], text, sizeof text);
+            diag_error(server->diag, "listeners: cannot listen on %s: %s", text, err_text(err));
+            return err;
+        }
+    }
+    return ERR_OK;
+}
+
+/* The port that the listener of this name was bound to. */
+static uint16_t bound_port(const struct broker_server *server, const char *name)
+{
+    for (uint32_t i = 0; i < server->config->listener_count; i++)
+        if (strcmp(server->config->listeners[i].name, name) == 0)
+            return server->bound[i].port;
+    return server->bound[0].port;
+}
+
+static void make_endpoints(struct broker_server *server)
+{
+    const struct broker_config *config = server->config;
+    for (uint32_t i = 0; i < config->advertised_count; i++) {
+        const struct broker_listener *listener = &config->advertised[i];
+        const bool has_host = listener->host[0] != '\0' && strcmp(listener->host, "0.0.0.0") != 0;
+        server->endpoints[i] = (struct broker_endpoint){
+            .listener = slice_from_text(listener->name),
+            .host = slice_from_text(has_host ? listener->host : server->host_name),
+            .port = listener->port != 0 ? listener->port : bound_port(server, listener->name),
+            .security = CONTROL_PLAINTEXT};
+    }
+    server->endpoint_count = config->advertised_count;
+}
+
+static void on_identified(void *context, enum err err)
+{
+    struct broker_server *server = context;
+    assert(server->busy_directory_count > 0);
+    server->busy_directory_count--;
+    if (err != ERR_OK) {
+        fail(server, err, "a log directory belongs to another broker or cluster");
+        return;
+    }
+    if (server->busy_directory_count > 0 || server->state != BROKER_OPENING)
+        return;
+    err = bind_listeners(server);
+    if (err != ERR_OK) {
+        fail(server, err, "a listener cannot be bound");
+        return;
+    }
+    make_endpoints(server);
+    server->state = BROKER_REGISTERING;
+    control_register(server->control, server->endpoints, server->endpoint_count);
+}
+
+static void on_opened(void *context)
+{
+    struct broker_server *server = context;
+    const struct partition_table *table = &server->partitions;
+    char cluster_id[64];
+    const struct slice id = control_cluster_id(server->control);
+    const size_t size = min_size(id.size, sizeof cluster_id - 1);
+    memcpy(cluster_id, id.data, size);
+    cluster_id[size] = '\0';
+    const struct log_directory_identity identity = {
+        .cluster_id = cluster_id, .broker_id = control_broker_id(server->control)};
+    server->busy_directory_count = table->directory_count;
+    for (uint32_t i = 0; i < table->directory_count; i++)
+        log_directory_identify(table->directories[i], identity, on_identified, server);
+}
+
+static void on_tick(struct delay *delay)
+{
+    struct broker_server *server = CONTAINER_OF(delay, struct broker_server, tick);
+    for (uint32_t i = 0; i < server->partitions.directory_count; i++)
+        log_directory_tick(server->partitions.directories[i]);
+    delay_queue_add(&server->delays, &server->tick, tick_ms);
+}
+
+static void on_ready(void *context)
+{
+    struct broker_server *server = context;
+    if (server->state != BROKER_REGISTERING)
+        return;
+    server->state = BROKER_SERVING;
+    for (uint32_t i = 0; i < server->config->listener_count; i++) {
+        char text[io_address_text_max];
+        io_address_print(&server->bound[i], text, sizeof text);
+        diag_info(server->diag, "broker %d of cluster %" SLICE_FORMAT " listens on %s",
+                  control_broker_id(server->control),
+                  SLICE_ARGS(control_cluster_id(server->control)), text);
+    }
+    server->tick.expired = on_tick;
+    delay_queue_add(&server->delays, &server->tick, tick_ms);
+    list_each_safe (link, after, &server->connections)
+        net_connection_resume(CONTAINER_OF(link, struct broker_connection, link)->net);
+}
+
+static void on_partition(void *context, struct partition_change *change)
+{
+    struct broker_server *server = context;
+    partition_table_change(&server->partitions, change);
+}
+
+static void on_topic_config(void *context, struct slice topic, const struct topic_config *config)
+{
+    struct broker_server *server = context;
+    const struct metadata_topic *known =
+        metadata_view_topic(control_metadata(server->control), topic);
+    if (known != NULL)
+        partition_table_configure(&server->partitions, topic, known->partition_count, config);
+}
+
+static void on_control_failed(void *context, enum err err, const char *reason)
+{
+    fail(context, err, reason);
+}
+
+static void on_control_stopped(void *context);
+
+static const struct control_handler control_events = {.on_opened = on_opened,
+                                                      .on_ready = on_ready,
+                                                      .on_partition = on_partition,
+                                                      .on_topic_config = on_topic_config,
+                                                      .on_failed = on_control_failed,
+                                                      .on_stopped = on_control_stopped};
+
+static struct slice static_value(void *context, const char *key)
+{
+    const struct broker_server *server = context;
+    return broker_config_value(server->config, key);
+}
+
+static struct control_options control_options_of(struct broker_server *server)
+{
+    const struct broker_config *config = server->config;
+    return (struct control_options){
+        .keeper_connect = config->keeper_connect,
+        .session_timeout_ms = (uint32_t)config->keeper_session_timeout_ms,
+        .connection_timeout_ms = (uint32_t)config->keeper_connection_timeout_ms,
+        .broker_id = (int32_t)config->broker_id,
+        .broker_id_reserved_max = (int32_t)config->broker_id_reserved_max,
+        .rack = config->rack == NULL ? SLICE_NULL : slice_from_text(config->rack),
+        .partition_count = (int32_t)config->partition_count,
+        .replication_factor = (int16_t)config->replication_factor,
+        .delete_topic_enable = config->delete_topic_enable,
+        .static_value = static_value,
+        .static_value_context = server};
+}
+
+static struct net_options net_options_of(const struct broker_config *config)
+{
+    const int64_t idle_ms = config->connection_idle_ms_max;
+    const int64_t per_address = config->connection_count_max_per_address;
+    return (struct net_options){.connection_count_max = (uint32_t)config->connection_count_max,
+                                .connection_count_max_per_address =
+                                    per_address == INT32_MAX ? 0 : (uint32_t)per_address,
+                                .receive_bytes_first = receive_bytes_first,
+                                .open_reply_count_max = open_reply_count_max,
+                                .unsent_bytes_max = unsent_bytes_max,
+                                .idle_timeout_ms = idle_ms < 0 ? 0 : (uint32_t)idle_ms,
+                                .first_frame_timeout_ms = first_frame_timeout_ms,
+                                .send_timeout_ms = send_timeout_ms,
+                                .backlog = backlog};
+}
+
+static enum err open_directories(struct broker_server *server)
+{
+    for (uint32_t i = 0; i < server->config->log_dir_count; i++) {
+        const enum err err = open_directory(server, server->config->log_dir_paths[i]);
+        if (err != ERR_OK)
+            return err;
+    }
+    return ERR_OK;
+}
+
+static enum err init(struct broker_server *server)
+{
+    const struct broker_config *config = server->config;
+    const struct partition_table_events events = {.context = server,
+                                                  .on_leadership = on_leadership};
+    list_init(&server->connections);
+    broker_request_pool_init(&server->requests);
+    delay_queue_init(&server->delays, server->io);
+    auto_topic_init(&server->auto_topics, config);
+    io_entropy(server->io, &server->hash_seed, sizeof server->hash_seed);
+    find_host_name(server);
+    enum err err =
+        fetch_session_cache_init(&server->fetch_sessions, server->heap,
+                                 (struct fetch_session_options){
+                                     .session_count_max = (uint32_t)config->fetch_session_count_max,
+                                     .hash_seed = server->hash_seed});
+    if (err == ERR_OK)
+        err = partition_table_init(&server->partitions, server->heap, server->diag,
+                                   server->hash_seed, events);
+    if (err == ERR_OK)
+        err = resolve_listeners(server);
+    if (err == ERR_OK)
+        err = open_directories(server);
+    if (err == ERR_OK)
+        err =
+            net_init(&server->net, server->io, server->heap, server->diag, net_options_of(config));
+    if (err == ERR_OK)
+        err = control_init(&server->control, server->shard, server->net, control_options_of(server),
+                           &control_events, server);
+    return err;
+}
+
+enum err broker_server_start(struct broker_server **out, struct shard *shard,
+                             const struct broker_config *config)
+{
+    struct broker_server *server = heap_take_zeroed(shard->heap, sizeof *server);
+    if (server == NULL)
+        return ERR_NO_MEMORY;
+    server->shard = shard;
+    server->io = shard->io;
+    server->heap = shard->heap;
+    server->diag = shard->diag;
+    server->config = config;
+    const enum err err = init(server);
+    if (err != ERR_OK) {
+        broker_server_deinit(server);
+        return err;
+    }
+    control_open(server->control);
+    *out = server;
+    return ERR_OK;
+}
+
+/* ---- stop ---- */
+
+static void on_delays_stopped(struct delay_queue *delays)
+{
+    struct broker_server *server = CONTAINER_OF(delays, struct broker_server, delays);
+    server->state = BROKER_STOPPED;
+}
+
+static void on_directory_closed(void *context, enum err err)
+{
+    struct broker_server *server = context;
+    if (err != ERR_OK)
+        diag_error(server->diag, "a log directory was not closed cleanly: %s", err_text(err));
+    assert(server->busy_directory_count > 0);
+    if (--server->busy_directory_count == 0)
+        delay_queue_stop(&server->delays, on_delays_stopped);
+}
+
+static void on_control_stopped(void *context)
+{
+    struct broker_server *server = context;
+    struct partition_table *table = &server->partitions;
+    assert(server->state == BROKER_STOPPING);
+    server->state = BROKER_CLOSING;
+    server->busy_directory_count = table->directory_count;
+    for (uint32_t i = 0; i < table->directory_count; i++)
+        log_directory_close(table->directories[i], on_directory_closed, server);
+}
+
+void broker_server_stop(struct broker_server *server)
+{
+    if (server->state >= BROKER_STOPPING)
+        return;
+    server->state = BROKER_STOPPING;
+    list_each_safe (link, after, &server->connections)
+        net_connection_close(CONTAINER_OF(link, struct broker_connection, link)->net,
+                             "the broker stops", true);
+    control_stop(server->control);
+}
+
+void broker_server_deinit(struct broker_server *server)
+{
+    if (server == NULL)
+        return;
+    if (server->control != NULL)
+        control_deinit(server->control);
+    if (server->net != NULL)
+        net_deinit(server->net);
+    for (uint32_t i = 0; i < server->partitions.directory_count; i++)
+        log_directory_deinit(server->partitions.directories[i]);
+    partition_table_deinit(&server->partitions);
+    fetch_session_cache_deinit(&server->fetch_sessions);
+    broker_request_pool_deinit(&server->requests, server->heap);
+    heap_give(server->heap, server);
+}
