@@ -14,13 +14,15 @@
 #define KEEPER_KEEPER_H
 
 #include "keeper/auth_set.h"
+#include "keeper/pending.h"
 #include "keeper/session_table.h"
 #include "keeper/tree.h"
 #include "keeper/txn.h"
 #include "keeper/watch_table.h"
 
 struct keeper_options {
-    size_t memory_bytes_max; /* Of the heap; writes that would go beyond are refused. */
+    size_t memory_bytes_max; /* Writes that would go beyond are refused. The heap's own limit is
+                              * above it: deletes and what is prepared must go on. */
     uint32_t session_count_max;
     uint64_t watch_count_max;
     uint32_t tick_ms;
@@ -41,10 +43,13 @@ struct keeper {
     struct tree tree;
     struct session_table sessions;
     struct watch_table watches;
-    int64_t zxid_prepared; /* The last one given out. */
-    int64_t zxid_applied;  /* What the server answers with. */
+    struct pending pending;
+    uint32_t pending_session_count; /* Prepared and not applied. */
+    int64_t zxid_prepared;          /* The last one given out. */
+    int64_t zxid_applied;           /* What the server answers with. */
     int64_t session_id_next;
-    size_t pending_bytes; /* What undecided transactions may take when they are applied. */
+    uint8_t *path; /* Room for the path of a znode, path_capacity bytes. */
+    size_t path_capacity;
 };
 
 /* A client's connection as the core knows it: a part of the server's own struct. */
@@ -114,22 +119,43 @@ int32_t keeper_clamp_timeout(const struct keeper *keeper, int32_t timeout_ms);
 /* A fresh session id, for a create_session request. */
 int64_t keeper_next_session_id(struct keeper *keeper);
 
-/* Whether a client may resume the session: it exists, and the password is right. */
+/* Whether a client may resume the session: it exists and is not closing, and the password is
+ * right. */
 bool keeper_may_resume(const struct keeper *keeper, int64_t session_id, struct slice password);
+
+/* A resumed session takes requests of this owner from now on. */
+void keeper_move_session(struct keeper *keeper, int64_t session_id, uint64_t owner);
+
+/* A sign of life with the timeout of its connection. False: the session is gone or closing. */
+bool keeper_touch_session(struct keeper *keeper, int64_t session_id, int32_t timeout_ms,
+                          int64_t now_ms);
+
+/* Whether a sync or ping of owner may be answered; the other requests are checked on their way.
+ * CODE_SESSION_EXPIRED, CODE_SESSION_MOVED. */
+MUST_CHECK enum code keeper_check_session(struct keeper *keeper, int64_t session_id,
+                                          uint64_t owner);
+
+/* The next overdue session, which takes no more requests; prepare a close_session for it. False:
+ * none. */
+bool keeper_expire_next(struct keeper *keeper, int64_t now_ms, int64_t *session_id);
+
+/* As Apache counts: the root counts twice. */
+uint64_t keeper_znode_count(const struct keeper *keeper);
 
 /* --- writes --- */
 
-/* Makes the transaction of a request, or of a session's begin or end:
+/* Makes the transaction of a request of OP_CLASS_WRITE, or of the server's own:
  *   OP_CREATE_SESSION: body is the timeout as four big-endian bytes; request->session_id is new.
- *   OP_CLOSE_SESSION: body is empty. OP_DELETE_CONTAINER: body is the path; owner is 0.
+ *   OP_CLOSE_SESSION: body is empty. OP_DELETE_CONTAINER: body is the protocol's record.
  * CODE_OK: *txn must be written, then applied, even if its type is OP_ERROR.
  * Another code: answer with it; nothing happened and no zxid was used.
  * Lends: the transaction refers to arena memory and to the request. */
 MUST_CHECK enum code keeper_prepare(struct keeper *keeper, const struct keeper_request *request,
                                     struct arena *arena, struct txn *txn);
 
-/* Applies a committed transaction; result is in arena memory or lent until the next apply. Sessions
- * open and close with it: on_watch is called for each event, in order. now_ms: monotonic. */
+/* Applies a committed transaction; sessions open and close with it. The events of watches come in
+ * order; sink may be NULL while nobody is connected. result is arena memory and slices of txn; if
+ * the arena is full its code is CODE_SYSTEM_ERROR, but all was applied. now_ms: monotonic. */
 void keeper_apply(struct keeper *keeper, const struct txn *txn, int64_t now_ms,
                   struct keeper_sink *sink, struct arena *arena, struct txn_result *result);
 
@@ -144,10 +170,10 @@ void keeper_read(struct keeper *keeper, const struct keeper_request *request,
                  struct keeper_connection *connection, struct keeper_sink *sink,
                  struct arena *arena, struct keeper_reply *reply);
 
-/* --- after loading a snapshot and replaying the journal --- */
+/* --- after snapshot_reader_finish and keeper_apply of the journal's transactions --- */
 
 /* Deletes the ephemerals of sessions that do not exist and gives every session a full timeout. The
- * server then writes a fresh snapshot, so that both are on disk. */
+ * server then writes a fresh snapshot, so that both are on disk. wall_ms: for new session ids. */
 void keeper_start(struct keeper *keeper, int64_t now_ms, int64_t wall_ms);
 
 #endif

@@ -92,8 +92,6 @@ enum err session_table_open(struct session_table *table, int64_t id, int32_t tim
         session_table_touch(table, id, timeout_ms, now_ms);
         return ERR_OK;
     }
-    if (table->by_id.count >= table->options.session_count_max)
-        return ERR_LIMIT;
     session = heap_take_zeroed(table->heap, sizeof *session);
     if (session == NULL)
         return ERR_NO_MEMORY;

@@ -30,7 +30,6 @@ struct session {
 };
 
 struct session_table_options {
-    uint32_t session_count_max;
     uint32_t tick_ms;
     uint64_t hash_seed;
 };
@@ -51,7 +50,7 @@ MUST_CHECK enum err session_table_init(struct session_table *table, struct heap 
 void session_table_deinit(struct session_table *table);
 
 /* A session that a committed transaction or a snapshot names; opening it again renews it.
- * ERR_NO_MEMORY, ERR_LIMIT: session_count_max sessions are alive. */
+ * ERR_NO_MEMORY. */
 MUST_CHECK enum err session_table_open(struct session_table *table, int64_t id, int32_t timeout_ms,
                                        int64_t now_ms);
 

@@ -16,9 +16,7 @@ static int set_up(void **state)
     static struct fixture fixture;
     heap_init(&fixture.heap, (struct heap_options){.limit_bytes = 1 << 22});
     assert_int_equal(session_table_init(&fixture.table, &fixture.heap,
-                                        (struct session_table_options){.session_count_max = 64,
-                                                                       .tick_ms = tick_ms},
-                                        0),
+                                        (struct session_table_options){.tick_ms = tick_ms}, 0),
                      ERR_OK);
     *state = &fixture;
     return 0;
@@ -140,15 +138,6 @@ static void follows_a_naive_model(void **state)
     }
 }
 
-static void count_is_bounded(void **state)
-{
-    struct fixture *fixture = *state;
-    for (int64_t id = 1; id <= 64; id++)
-        assert_int_equal(session_table_open(&fixture->table, id, 4000, 0), ERR_OK);
-    assert_int_equal(session_table_open(&fixture->table, 65, 4000, 0), ERR_LIMIT);
-    assert_int_equal(session_table_open(&fixture->table, 64, 4000, 0), ERR_OK);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -161,7 +150,6 @@ int main(void)
         TEST(trap_46_another_owner_is_told_that_it_moved),
         TEST(trap_45_each_touch_uses_its_own_timeout),
         TEST(follows_a_naive_model),
-        TEST(count_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -348,6 +348,27 @@ void tree_delete(struct tree *tree, struct znode *znode)
     heap_give(tree->heap, znode_block(znode));
 }
 
+/* Leaves first, without recursion: paths may be very deep. */
+static void delete_descendants(struct tree *tree, struct znode *top)
+{
+    struct znode *at = top;
+    while (at != top || top->first_child != NULL) {
+        if (at->first_child != NULL) {
+            at = at->first_child;
+            continue;
+        }
+        struct znode *parent = at->parent;
+        tree_delete(tree, at);
+        at = parent;
+    }
+}
+
+void tree_delete_subtree(struct tree *tree, struct znode *znode)
+{
+    delete_descendants(tree, znode);
+    tree_delete(tree, znode);
+}
+
 enum err tree_set_data(struct tree *tree, struct znode *znode, struct slice data)
 {
     assert(data.size <= UINT32_MAX);
@@ -470,21 +491,6 @@ enum err tree_init(struct tree *tree, struct heap *heap, struct tree_options opt
         return ERR_NO_MEMORY;
     }
     return ERR_OK;
-}
-
-/* Leaves first, without recursion: paths may be very deep. */
-static void delete_descendants(struct tree *tree, struct znode *top)
-{
-    struct znode *at = top;
-    while (at != top || top->first_child != NULL) {
-        if (at->first_child != NULL) {
-            at = at->first_child;
-            continue;
-        }
-        struct znode *parent = at->parent;
-        tree_delete(tree, at);
-        at = parent;
-    }
 }
 
 void tree_deinit(struct tree *tree)

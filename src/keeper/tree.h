@@ -108,6 +108,10 @@ struct znode *tree_create(struct tree *tree, struct znode *parent,
 /* znode has no children and is not the root. */
 void tree_delete(struct tree *tree, struct znode *znode);
 
+/* With all its descendants; it is not the root. Only a replay over a fuzzy snapshot needs it: what
+ * is below was created later, and will be again. */
+void tree_delete_subtree(struct tree *tree, struct znode *znode);
+
 /* ERR_NO_MEMORY: data is as it was. */
 MUST_CHECK enum err tree_set_data(struct tree *tree, struct znode *znode, struct slice data);
 
