@@ -59,6 +59,9 @@ struct keeper_config {
     int64_t session_count_max;
     int64_t watch_count_max;
 
+    /* Ensembles. */
+    int64_t init_limit_ticks;
+    int64_t sync_limit_ticks;
     struct config_entry *servers; /* server.N lines. */
     struct config_entry *groups;
     struct config_entry *weights;
