@@ -6,7 +6,13 @@
 #include "server/keeper/keeper_write.h"
 #include "server/keeper/reply_frame.h"
 
-enum { word_bytes = 4, request_header_bytes = 8, watch_state_connected = 3, xid_event = -1 };
+enum {
+    word_bytes = 4,
+    request_header_bytes = 8,
+    watch_state_connected = 3,
+    xid_event = -1,
+    xid_ping = -2
+};
 
 /* One request, taken apart as far as every operation needs it. */
 struct request {
@@ -332,6 +338,14 @@ static void on_connect(struct client_link *client, struct slice frame)
 /* ---- requests ---- */
 
 /* The server's own operations. */
+/* Answered with the ping's own xid, whatever the request's was. */
+static void run_ping(struct client_link *client, const struct request *request)
+{
+    struct request ping = *request;
+    ping.header.xid = xid_ping;
+    reply_code(client, &ping, client->server->keeper.zxid_applied, CODE_OK);
+}
+
 static void run_sync(struct client_link *client, const struct request *request)
 {
     struct keeper_server *server = client->server;
@@ -374,9 +388,8 @@ static void run_read(struct client_link *client, const struct request *request)
 
 static void run(struct client_link *client, const struct request *request)
 {
-    const int64_t zxid = client->server->keeper.zxid_applied;
     if (request->header.type == OP_PING)
-        reply_code(client, request, zxid, CODE_OK);
+        run_ping(client, request);
     else if (request->header.type == OP_SYNC)
         run_sync(client, request);
     else
