@@ -170,6 +170,7 @@ struct keeper_create {
     const struct zk_acl *acl; /* NULL: world:anyone with all permissions. */
     int32_t acl_count;
     int32_t flags;
+    bool is_outside_chroot; /* path is the keeper's own: to make the chroot itself. */
 };
 
 enum { keeper_any_version = -1 };

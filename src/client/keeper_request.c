@@ -41,6 +41,8 @@ void keeper_client_create(struct keeper_client *client, struct keeper_op *op,
         .data = create.data,
         .flags = create.flags,
     };
+    if (create.is_outside_chroot)
+        request.path = slice_from_text(create.path);
     request.acl.items =
         (struct zk_acl *)(create.acl == NULL ? &keeper_message_open_acl : create.acl);
     request.acl.count = create.acl == NULL ? 1 : create.acl_count;
