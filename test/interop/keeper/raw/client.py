@@ -3,6 +3,7 @@
 import socket
 import struct
 import sys
+import time
 
 HOST, PORT = sys.argv[1].split(":")
 ONLY = sys.argv[2:]
@@ -701,6 +702,16 @@ def closing():
     print(f" the session is gone: {again.connect(session=link.session, password=link.password)!r}")
 
 
+def await_server():
+    """Apache's accepts connections before it serves."""
+    for _ in range(100):
+        link = Link()
+        if link.connect():
+            return
+        time.sleep(0.1)
+
+
+await_server()
 for function in SCENES:
     if ONLY and function.__name__ not in ONLY:
         continue
