@@ -277,7 +277,7 @@ static void apply_multi(struct application *work, struct arena *arena, struct tx
 {
     const struct txn *txn = work->txn;
     const bool failed = has_failed(txn);
-    struct txn_result unseen;
+    struct txn_result unseen = {0};
     result->results = arena_take_array(arena, (size_t)txn->op_count, sizeof *result->results);
     for (int32_t index = 0; index < txn->op_count; index++) {
         const struct txn_op *op = &txn->ops[index];
