@@ -44,12 +44,6 @@ static uint64_t watch_count(const struct keeper_server *server)
     return watches->watch_count[WATCH_KIND_DATA] + watches->watch_count[WATCH_KIND_CHILD];
 }
 
-/* Apache counts the root twice, as "" and "/". */
-static uint64_t znode_count(const struct keeper_server *server)
-{
-    return server->keeper.tree.by_path.count + 1;
-}
-
 struct folder_size {
     struct keeper_server *server;
     const char *path;
@@ -168,7 +162,7 @@ static void put_server(struct text *text)
     print(text, "Connections: %" PRIu32 "\nOutstanding: %" PRIu64 "\n",
           net_connection_count(server->net), outstanding_count(server));
     print(text, "Zxid: 0x%" PRIx64 "\nMode: standalone\nNode count: %" PRIu64 "\n",
-          (uint64_t)server->keeper.zxid_applied, znode_count(server));
+          (uint64_t)server->keeper.zxid_applied, keeper_znode_count(&server->keeper));
 }
 
 static void put_srvr(struct text *text)
@@ -347,7 +341,7 @@ static void put_gauges(struct text *text)
         {"ephemerals_count", keeper->tree.ephemeral_count},
         {"num_alive_connections", net_connection_count(server->net)},
         {"outstanding_requests", outstanding_count(server)},
-        {"znode_count", znode_count(server)},
+        {"znode_count", keeper_znode_count(&server->keeper)},
         {"global_sessions", keeper->sessions.by_id.count},
         {"local_sessions", 0},
         {"packets_sent", stats->sent_count},
