@@ -11,7 +11,7 @@ enum {
     millisecond_ns = 1000000,
     arena_bytes_per_frame_byte = 32, /* A request of small operations takes more in memory. */
     connection_count_max_default = 50000,
-    backlog_default = 128,
+    backlog_default = 1024,
     receive_bytes_first = 4096,
     open_reply_count_max = 4096,
     unsent_bytes_max = 4 << 20,
