@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char text[meta_properties_text_bytes_max];
     if (meta_properties_decode(&meta, slice_of(data, size)) == ERR_OK) {
         const size_t text_size = meta_properties_encode(&meta, text, sizeof text);
-        (void)meta_properties_decode(&again, slice_of(text, text_size));
+        const enum err err = meta_properties_decode(&again, slice_of(text, text_size));
+        assert(err == ERR_OK || err == ERR_MALFORMED);
     }
     const struct partition_name name = partition_name_parse(slice_of(data, size));
     assert(name.kind != PARTITION_NAME_LIVE || topic_name_is_valid(name.topic));

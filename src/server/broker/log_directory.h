@@ -22,11 +22,17 @@
 #include "base/heap.h"
 #include "broker/meta_properties.h"
 #include "broker/partition_config.h"
+#include "broker/producer_state.h"
 #include "broker/topic_id.h"
 #include "io/io.h"
+#include "journal/journal_disk.h"
+#include "server/broker/file_queue.h"
+#include "server/broker/index_flush.h"
+#include "server/broker/synced_marks.h"
 
 struct log_directory;
 struct partition_store;
+struct partition_scan;
 
 struct log_directory_events {
     void *context;
@@ -38,6 +44,15 @@ struct log_directory_events {
     void (*on_offline)(void *context, struct log_directory *directory, const char *reason);
 };
 
+/* How far a clean end has come. */
+struct log_directory_closing {
+    void (*done)(void *context, enum err err);
+    void *context;
+    uint32_t open_count; /* Stores whose journals are still open. */
+    uint32_t step;
+    bool has_failed; /* Then no marker is written. */
+};
+
 struct log_directory_options {
     const char *path;                     /* Keeps. */
     int64_t flush_checkpoint_ms;          /* Recovery points and log starts: 60000. */
@@ -47,9 +62,52 @@ struct log_directory_options {
     uint32_t producer_count_max;          /* Of all partitions of the directory. */
     uint32_t open_file_count_max;         /* Of segments; the least recently used are closed. */
     uint32_t partition_count_max;
+    uint64_t reserve_bytes; /* Of free space: no appends below it. 0: never asks. */
 };
 
 struct log_directory_options log_directory_options_default(const char *path);
+
+enum log_directory_state { DIRECTORY_NEW, DIRECTORY_OPEN, DIRECTORY_LOADED, DIRECTORY_CLOSING };
+
+enum { index_flush_count = 4, partition_scan_count = 16 };
+
+struct log_directory {
+    struct io *io;
+    struct heap *heap;
+    struct diag *diag;
+    struct log_directory_options options;
+    struct log_directory_events events;
+    enum log_directory_state state;
+    bool was_clean;
+    bool has_meta;
+    const char *offline_reason; /* NULL: it works. */
+    struct meta_properties meta;
+    struct journal_disk disk;
+    struct hash_table stores;
+    uint64_t hash_seed;
+    struct producer_budget producers;
+    int32_t lock;
+    struct synced_marks marks;
+    struct file_queue files;
+    struct list flushes; /* Segments whose index waits for the disk. */
+    struct index_flush flush_slots[index_flush_count];
+    struct pool scans;
+    struct list scans_waiting;
+    struct list deferred; /* Appends that are done without a write. */
+    struct io_op defer_op;
+    bool is_deferring;
+    struct list removals;
+    struct removal *removal; /* Its operation is in flight. */
+    uint32_t checkpoints_writing;
+    uint64_t flush_checkpoint_at_ns;
+    uint64_t high_watermark_checkpoint_at_ns;
+    uint64_t retention_at_ns;
+    uint64_t expiry_at_ns;
+    bool is_high_watermark_changed;
+    bool has_checkpoint_failed;
+    uint64_t flush_pause_until_ns; /* The disk was full: no index is written before. */
+    struct log_directory_closing closing;
+};
 
 /* ERR_NO_MEMORY. Keeps io, heap, diag, and what events points to. */
 MUST_CHECK enum err log_directory_init(struct log_directory **directory, struct io *io,
@@ -57,8 +115,7 @@ MUST_CHECK enum err log_directory_init(struct log_directory **directory, struct 
                                        struct log_directory_options options,
                                        struct log_directory_events events);
 
-/* Stops without a clean end: what a crash would leave. No operation may be in flight in the world
- * of the process (a simulated crash drops them). */
+/* Gives back the memory, after a clean end or a start that failed: nothing may be in flight. */
 void log_directory_deinit(struct log_directory *directory);
 
 /* Creates the directory if it is missing, locks it, reads meta.properties; afterwards
@@ -122,5 +179,36 @@ void log_directory_tick(struct log_directory *directory);
  * checkpoints and the clean-shutdown file are written, the lock is released. */
 void log_directory_close(struct log_directory *directory, void (*done)(void *context, enum err err),
                          void *context);
+
+/* ---- For the stores, and the loader. ---- */
+
+/* Puts a store into the table. */
+void log_directory_add(struct log_directory *directory, struct partition_store *store);
+
+/* Callbacks come from the loop, later: of an append that needs no write, of a scan, and on_idle. */
+void log_directory_defer(struct log_directory *directory);
+void log_directory_defer_append(struct log_directory *directory, struct list *append_link);
+void log_directory_queue_scan(struct log_directory *directory, struct list *wait_link);
+void log_directory_release_scan(struct log_directory *directory, struct partition_scan *scan);
+
+/* The segment's index entries should be written soon. */
+struct partition_segment;
+void log_directory_queue_flush(struct log_directory *directory, struct partition_segment *segment);
+
+/* The store's small files are out of date (is_epochs_dirty, is_metadata_dirty). */
+void log_directory_queue_metadata(struct log_directory *directory, struct partition_store *store);
+
+/* The producers as they are at the log end, into a .snapshot. */
+void log_directory_write_snapshot(struct log_directory *directory, struct partition_store *store);
+
+/* An unlink of a dropped segment's files: .log.deleted later, the others at once. */
+void log_directory_remove_segment_files(struct log_directory *directory,
+                                        const struct partition_store *store, int64_t base_offset);
+
+/* Something ended that a deletion or the clean end may wait for. */
+void log_directory_on_idle(struct log_directory *directory, struct partition_store *store);
+
+/* A write or sync failed: no more work here. */
+void log_directory_fail(struct log_directory *directory, const char *reason);
 
 #endif

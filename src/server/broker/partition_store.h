@@ -17,13 +17,72 @@
 
 #include "base/slice.h"
 #include "broker/error_code.h"
+#include "broker/leader_epochs.h"
 #include "broker/partition_config.h"
+#include "broker/producer_state.h"
 #include "broker/record_batch.h"
+#include "broker/segment_index.h"
 #include "broker/topic_id.h"
 #include "io/io.h"
 #include "journal/journal.h"
 
-struct partition_store;
+struct log_directory;
+struct partition_recent;
+
+/* One segment: what the journal does not know of it. */
+struct partition_segment {
+    struct list link; /* In store->segments, by base. */
+    struct partition_store *store;
+    struct journal_segment *file;
+    struct segment_index index;
+    int64_t created_ms;
+    int64_t first_timestamp_ms; /* Largest of its first batch; -1: none yet. */
+    struct list flush_link; /* In the directory's flushes, while its index waits for the disk. */
+    bool is_sealed;         /* It takes no more batches. */
+    bool is_flushing;
+    bool is_index_complete; /* Sealed, and its index files are written and synced. */
+    bool is_dropped;        /* No longer in store->segments: goes when the flush ends. */
+};
+
+struct partition_store {
+    struct log_directory *directory;
+    struct hash_link link; /* In directory->stores. */
+    struct journal journal;
+    struct list segments; /* Ascending; the last one takes the appends. Empty only before load. */
+    struct list appends;  /* Not yet done, by offset. */
+    struct partition_config config;
+    struct topic_id id;
+    struct leader_epochs epochs;
+    struct producer_state producers;
+    struct partition_recent *recent; /* NULL: no append since the segment began or for a while. */
+    void *user;
+    const char *offline_reason;
+    int64_t log_start_offset;
+    int64_t high_watermark;
+    int64_t high_watermark_base; /* Of the segment where it lies, and where there: */
+    uint64_t high_watermark_position;
+    int64_t log_end_offset;
+    int64_t durable_offset; /* Everything below survives a power loss. */
+    int64_t recovery_point; /* Of the checkpoint; at load: -1: none. */
+    int64_t synced_mark;    /* At load: what rookery-synced says; -1: nothing. */
+    uint64_t mark_sequence;
+    uint32_t mark_slot;   /* UINT32_MAX: none yet. */
+    int32_t leader_epoch; /* -1: not leading. */
+    int32_t partition;
+    uint32_t busy_count; /* Scans, flushes and files that need the store to stay. */
+    bool is_deleting;
+    bool is_changed;        /* Appended to since the last snapshot of its producers. */
+    bool is_recent_used;    /* Appended to since partition_store_rest. */
+    bool is_epochs_dirty;   /* leader-epoch-checkpoint is to be written. */
+    bool is_metadata_dirty; /* partition.metadata is to be written. */
+    bool is_writing;        /* One of these two. */
+    bool is_requesting;     /* request is the journal's. */
+    struct list mark_link;  /* In the directory's marks, while its mark waits for the disk. */
+    struct journal_request request;
+    struct slice topic;
+    size_t path_size;
+    char path[]; /* Of its directory; the topic's name is a part of it. */
+};
 
 /* What readers may ask of a store at any time. */
 struct slice partition_store_topic(const struct partition_store *store); /* Lends. */
@@ -90,6 +149,13 @@ struct partition_append {
 enum error_code partition_store_append(struct partition_store *store,
                                        struct partition_append *append);
 
+/* What a read and a lookup have in common: the store's own. */
+struct partition_wait {
+    struct list link; /* In the directory's scans_waiting, or nowhere. */
+    struct partition_store *store;
+    bool is_lookup;
+};
+
 /* A range of a segment to send. A field of whoever waits. */
 struct partition_read {
     /* The caller's. */
@@ -104,10 +170,7 @@ struct partition_read {
     uint64_t position;
     uint32_t *users; /* Already counted up once for the caller: give it to a net_cut, or count it
                         down. NULL if size is 0. */
-    /* The store's. */
-    struct partition_store *store;
-    struct list link;
-    void *scan;
+    struct partition_wait wait; /* The store's. */
 };
 
 /* True: the results (and *code) are there now, from memory; done does not run. False: done will
@@ -133,10 +196,7 @@ struct partition_lookup {
     int64_t offset;
     int64_t timestamp_found_ms;
     int32_t leader_epoch;
-    /* The store's. */
-    struct partition_store *store;
-    struct list link;
-    void *scan;
+    struct partition_wait wait; /* The store's. */
 };
 
 /* As partition_store_read: true means that the results are there now. */
@@ -155,5 +215,51 @@ struct partition_epoch_end partition_store_epoch_end(const struct partition_stor
  * *log_start_offset, or OFFSET_OUT_OF_RANGE. Files go with the next retention. */
 enum error_code partition_store_delete_records(struct partition_store *store, int64_t offset,
                                                int64_t *log_start_offset);
+
+/* ---- For the log directory, the loader and scans. ---- */
+
+/* A store without segments, not yet in a directory's table. NULL: no memory. */
+struct partition_store *partition_store_take(struct log_directory *directory, struct slice topic,
+                                             int32_t partition, struct partition_config config);
+
+/* Gives back its memory; nothing of it is in flight. */
+void partition_store_give(struct partition_store *store);
+
+/* An empty segment behind the last one. ERR_NO_MEMORY. */
+MUST_CHECK enum err partition_store_add_segment(struct partition_store *store, int64_t base_offset);
+
+/* What load has found of a segment that exists in the journal. NULL: no memory. */
+struct partition_segment *partition_store_adopt_segment(struct partition_store *store,
+                                                        struct journal_segment *file);
+
+/* The segment that holds offset (or would), the one behind, the offset where it ends. */
+struct partition_segment *partition_store_segment_at(struct partition_store *store, int64_t offset);
+struct partition_segment *partition_store_segment_after(struct partition_store *store,
+                                                        struct partition_segment *segment);
+int64_t partition_store_segment_end(struct partition_store *store,
+                                    struct partition_segment *segment);
+struct partition_segment *partition_store_active(struct partition_store *store);
+
+/* Where a reader of the segment must stop. */
+uint64_t partition_store_read_limit(struct partition_store *store,
+                                    struct partition_segment *segment, bool to_log_end);
+
+/* Begins a new active segment at the log end. ERR_NO_MEMORY. */
+MUST_CHECK enum err partition_store_roll(struct partition_store *store);
+
+/* Retention: removes what is due, starting a drop. */
+void partition_store_retain(struct partition_store *store, int64_t now_ms);
+
+/* Takes the segment's memory back if its index is not being written. */
+void partition_store_give_segment(struct partition_segment *segment);
+
+/* All appends in flight end with STORAGE_ERROR, all requests from now on too. reason: constant. */
+void partition_store_fail(struct partition_store *store, const char *reason);
+
+/* Called now and then: gives back what only a partition with appends needs. */
+void partition_store_rest(struct partition_store *store);
+
+/* What recovery may skip: everything below is on the disk, indexes included. */
+int64_t partition_store_recovery_point(const struct partition_store *store);
 
 #endif

@@ -1,0 +1,301 @@
+#include "server/broker/directory_loader.h"
+
+#include "base/assert.h"
+#include "broker/checkpoint_file.h"
+#include "broker/partition_name.h"
+#include "journal/small_file.h"
+#include "server/broker/directory_checkpoints.h"
+#include "server/broker/log_directory.h"
+#include "server/broker/partition_loader.h"
+#include "server/broker/partition_removal.h"
+#include "server/broker/partition_store.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum { path_bytes = 1024, checkpoint_bytes_max = 256 << 20 };
+
+static void print_path(const struct log_directory *directory, const char *name, char *path)
+{
+    const int size = snprintf(path, path_bytes, "%s/%s", directory->options.path, name);
+    assert(size > 0 && size < path_bytes);
+}
+
+/* ---- Open. ---- */
+
+static enum err lock_directory(struct log_directory *directory)
+{
+    char path[path_bytes];
+    print_path(directory, ".lock", path);
+    struct io_op op = {.kind = IO_OPEN,
+                       .handle = io_handle_none,
+                       .path = {.path = path, .flags = IO_OPEN_WRITE | IO_OPEN_CREATE}};
+    const int64_t handle = io_wait(directory->io, &op);
+    if (handle < 0)
+        return err_from_errno((int)handle);
+    directory->lock = (int32_t)handle;
+    const int locked = io_lock(directory->io, directory->lock);
+    if (locked == 0)
+        return ERR_OK;
+    diag_error(directory->diag, "%s is locked: another broker uses %s", path,
+               directory->options.path);
+    op = (struct io_op){.kind = IO_CLOSE, .handle = directory->lock};
+    (void)io_wait(directory->io, &op);
+    directory->lock = io_handle_none;
+    return ERR_BUSY;
+}
+
+static enum err read_meta(struct log_directory *directory)
+{
+    char path[path_bytes];
+    char text[meta_properties_text_bytes_max * 4];
+    print_path(directory, "meta.properties", path);
+    const int64_t size = small_file_read_wait(directory->io, path, text, sizeof text);
+    if (size == -ENOENT)
+        return ERR_OK;
+    enum err err = size < 0 ? err_from_errno((int)size) : ERR_OK;
+    if (err == ERR_OK)
+        err = meta_properties_decode(&directory->meta, slice_of(text, (size_t)size));
+    if (err == ERR_UNSUPPORTED)
+        diag_error(
+            directory->diag,
+            "%s: expected version=0; version=1 belongs to a broker without ZooKeeper (KRaft)",
+            path);
+    else if (err != ERR_OK)
+        diag_error(directory->diag, "%s: %s", path, err_text(err));
+    directory->has_meta = err == ERR_OK;
+    return err;
+}
+
+enum err directory_loader_open(struct log_directory *directory)
+{
+    assert(directory->state == DIRECTORY_NEW);
+    const int64_t made = small_file_make_directory_wait(directory->io, directory->options.path);
+    enum err err = made < 0 ? err_from_errno((int)made) : ERR_OK;
+    if (err == ERR_OK)
+        err = lock_directory(directory);
+    if (err == ERR_OK)
+        err = read_meta(directory);
+    else if (err != ERR_BUSY)
+        diag_error(directory->diag, "%s: %s", directory->options.path, err_text(err));
+    if (err == ERR_OK)
+        directory->state = DIRECTORY_OPEN;
+    return err;
+}
+
+/* ---- Load. ---- */
+
+/* The marker is only good for the start that finds it: gone before anything is read. */
+static enum err take_clean_marker(struct log_directory *directory)
+{
+    char path[path_bytes];
+    struct io_file_info info;
+    print_path(directory, directory_clean_marker, path);
+    directory->was_clean = io_file_info(directory->io, path, &info) == 0;
+    if (!directory->was_clean)
+        return ERR_OK;
+    struct io_op op = {.kind = IO_UNLINK, .handle = io_handle_none, .path = {.path = path}};
+    int64_t result = io_wait(directory->io, &op);
+    if (result < 0)
+        return err_from_errno((int)result);
+    op = (struct io_op){
+        .kind = IO_OPEN,
+        .handle = io_handle_none,
+        .path = {.path = directory->options.path, .flags = IO_OPEN_READ | IO_OPEN_DIRECTORY}};
+    const int64_t handle = io_wait(directory->io, &op);
+    if (handle < 0)
+        return err_from_errno((int)handle);
+    op = (struct io_op){.kind = IO_SYNC, .handle = (int32_t)handle};
+    result = io_wait(directory->io, &op);
+    op = (struct io_op){.kind = IO_CLOSE, .handle = (int32_t)handle};
+    (void)io_wait(directory->io, &op);
+    return result < 0 ? err_from_errno((int)result) : ERR_OK;
+}
+
+struct listing {
+    struct log_directory *directory;
+    enum err err;
+};
+
+static enum err add_partition(struct log_directory *directory, const struct partition_name *name)
+{
+    if (log_directory_partition_count(directory) >= directory->options.partition_count_max) {
+        diag_error(directory->diag, "%s holds more than %u partitions", directory->options.path,
+                   directory->options.partition_count_max);
+        return ERR_LIMIT;
+    }
+    const struct partition_config config =
+        directory->events.config_of(directory->events.context, name->topic, name->partition);
+    struct partition_store *store =
+        partition_store_take(directory, name->topic, name->partition, config);
+    if (store == NULL)
+        return ERR_NO_MEMORY;
+    log_directory_add(directory, store);
+    return ERR_OK;
+}
+
+static bool is_directory_of_others(const char *name)
+{
+    return strcmp(name, "__cluster_metadata-0") == 0 || strcmp(name, "remote-log-index-cache") == 0;
+}
+
+static void on_entry(void *context, const char *name)
+{
+    struct listing *listing = context;
+    struct log_directory *directory = listing->directory;
+    char path[path_bytes];
+    struct io_file_info info;
+    const int size = snprintf(path, sizeof path, "%s/%s", directory->options.path, name);
+    if (listing->err != ERR_OK || size < 0 || size >= path_bytes ||
+        io_file_info(directory->io, path, &info) < 0 || !info.is_directory ||
+        is_directory_of_others(name))
+        return;
+    const struct partition_name parsed = partition_name_parse(slice_from_text(name));
+    switch (parsed.kind) {
+    case PARTITION_NAME_LIVE: listing->err = add_partition(directory, &parsed); return;
+    case PARTITION_NAME_DELETED:
+        partition_removal_add(directory,
+                              (struct removal_options){.path = path, .is_directory = true});
+        return;
+    case PARTITION_NAME_FUTURE:
+    case PARTITION_NAME_STRAY:
+        diag_warn(directory->diag, "%s is left alone: a move or a stray replica of Apache's", path);
+        return;
+    case PARTITION_NAME_UNRELATED:
+        diag_error(directory->diag,
+                   "%s is no partition: keep other directories out of %s (log.dirs)", path,
+                   directory->options.path);
+        listing->err = ERR_CONFIG;
+        return;
+    }
+}
+
+/* A checkpoint that cannot be read counts as empty: recovery reads more then. */
+static enum err read_checkpoint(struct log_directory *directory, const char *name,
+                                void (*use)(struct partition_store *store, int64_t offset))
+{
+    char path[path_bytes];
+    struct io_file_info info;
+    print_path(directory, name, path);
+    if (io_file_info(directory->io, path, &info) < 0)
+        return ERR_OK;
+    if (info.size_bytes > checkpoint_bytes_max)
+        return ERR_LIMIT;
+    char *text = heap_take(directory->heap, (size_t)info.size_bytes + 1);
+    if (text == NULL)
+        return ERR_NO_MEMORY;
+    const int64_t size =
+        small_file_read_wait(directory->io, path, text, (size_t)info.size_bytes + 1);
+    struct checkpoint_reader reader;
+    struct checkpoint_entry entry;
+    enum err err =
+        size < 0 ? ERR_IO : checkpoint_reader_init(&reader, slice_of(text, (size_t)size));
+    while (err == ERR_OK && checkpoint_reader_next(&reader, true, &entry, &err)) {
+        struct partition_store *store = log_directory_find(directory, entry.topic, entry.number);
+        if (store != NULL)
+            use(store, entry.offset);
+    }
+    if (err != ERR_OK)
+        diag_warn(directory->diag, "%s: %s; what follows there is not used", path, err_text(err));
+    heap_give(directory->heap, text);
+    return ERR_OK;
+}
+
+static void use_recovery_point(struct partition_store *store, int64_t offset)
+{
+    store->recovery_point = offset;
+}
+
+static void use_log_start(struct partition_store *store, int64_t offset)
+{
+    store->log_start_offset = offset;
+}
+
+/* Only the mark of this life of the topic counts. */
+static bool use_mark(void *context, uint32_t slot, const struct synced_mark *mark)
+{
+    struct log_directory *directory = context;
+    uint64_t position = 0;
+    for (struct partition_store *store = log_directory_next(directory, &position, NULL);
+         store != NULL; store = log_directory_next(directory, &position, store)) {
+        if (store->partition != mark->partition || topic_id_is_none(&store->id) ||
+            !topic_id_equal(&store->id, &mark->id) ||
+            synced_mark_name(store->topic) != mark->name || store->mark_slot != UINT32_MAX)
+            continue;
+        store->synced_mark = mark->offset;
+        store->mark_sequence = mark->sequence;
+        store->mark_slot = slot;
+        return true;
+    }
+    return false;
+}
+
+static enum err load_stores(struct log_directory *directory, struct partition_loader *loader)
+{
+    uint64_t position = 0;
+    uint32_t offline_count = 0;
+    for (struct partition_store *store = log_directory_next(directory, &position, NULL);
+         store != NULL; store = log_directory_next(directory, &position, store)) {
+        loader->store = store;
+        const enum err err = partition_loader_load(loader);
+        if (err != ERR_OK) {
+            diag_error(directory->diag, "%s: %s", store->path, err_text(err));
+            return err;
+        }
+        offline_count += store->offline_reason != NULL;
+        log_directory_queue_metadata(directory, store);
+    }
+    diag_info(directory->diag, "%s: %u partitions loaded%s, %u offline", directory->options.path,
+              log_directory_partition_count(directory),
+              directory->was_clean ? "" : " and recovered", offline_count);
+    return ERR_OK;
+}
+
+static enum err load(struct log_directory *directory, struct partition_loader *loader)
+{
+    struct listing listing = {.directory = directory, .err = ERR_OK};
+    enum err err = take_clean_marker(directory);
+    if (err != ERR_OK)
+        return err;
+    const int listed =
+        io_list_directory(directory->io, directory->options.path, on_entry, &listing);
+    if (listed < 0)
+        return err_from_errno(listed);
+    if (listing.err != ERR_OK)
+        return listing.err;
+    uint64_t position = 0;
+    for (struct partition_store *store = log_directory_next(directory, &position, NULL);
+         store != NULL; store = log_directory_next(directory, &position, store)) {
+        loader->store = store;
+        partition_loader_load_metadata(loader);
+    }
+    err = read_checkpoint(directory, directory_recovery_points, use_recovery_point);
+    if (err == ERR_OK)
+        err = read_checkpoint(directory, directory_log_starts, use_log_start);
+    if (err == ERR_OK)
+        err = synced_marks_open(&directory->marks, directory->io, directory->heap,
+                                directory->options.path, use_mark, directory);
+    return err == ERR_OK ? load_stores(directory, loader) : err;
+}
+
+enum err directory_loader_load(struct log_directory *directory)
+{
+    assert(directory->state == DIRECTORY_OPEN);
+    struct partition_loader loader = {
+        .io = directory->io,
+        .heap = directory->heap,
+        .diag = directory->diag,
+        .buffer = heap_take(directory->heap, partition_loader_buffer_bytes),
+    };
+    if (loader.buffer == NULL)
+        return ERR_NO_MEMORY;
+    struct io_file_info info;
+    char path[path_bytes];
+    print_path(directory, directory_clean_marker, path);
+    loader.was_clean = io_file_info(directory->io, path, &info) == 0;
+    const enum err err = load(directory, &loader);
+    heap_give(directory->heap, loader.buffer);
+    if (err == ERR_OK)
+        directory->state = DIRECTORY_LOADED;
+    return err;
+}

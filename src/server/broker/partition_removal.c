@@ -1,0 +1,306 @@
+#include "server/broker/partition_removal.h"
+
+#include "base/assert.h"
+#include "broker/partition_name.h"
+#include "server/broker/index_flush.h"
+#include "server/broker/log_directory.h"
+#include "server/broker/partition_store.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum { removal_path_bytes = 1024 };
+
+enum removal_step {
+    REMOVAL_WAIT, /* For the time, or for the store to be idle. */
+    REMOVAL_SYNC, /* The journal's last bytes: nothing may open a file after the rename. */
+    REMOVAL_RENAME,
+    REMOVAL_OPEN_DIRECTORY,
+    REMOVAL_SYNC_DIRECTORY,
+    REMOVAL_CLOSE_DIRECTORY,
+    REMOVAL_CLOSE_JOURNAL,
+    REMOVAL_UNLINK,
+    REMOVAL_UNLINK_DIRECTORY,
+};
+
+struct removal {
+    struct list link; /* In directory->removals. */
+    struct log_directory *directory;
+    struct partition_store *store; /* NULL once it is renamed and closed. */
+    void (*done)(void *context, enum err err);
+    void *context;
+    enum removal_step step;
+    bool is_directory;
+    bool is_busy; /* op is in flight. */
+    int32_t handle;
+    int64_t error;
+    uint64_t due_ns;
+    struct io_op op;
+    char path[removal_path_bytes];
+    char entry[removal_path_bytes];
+};
+
+static void on_step(struct io_op *op, int64_t result);
+
+static void submit(struct removal *removal, enum removal_step step, struct io_op op)
+{
+    removal->step = step;
+    removal->is_busy = true;
+    removal->op = op;
+    removal->op.done = on_step;
+    io_submit(removal->directory->io, &removal->op);
+}
+
+static struct removal *take(struct log_directory *directory)
+{
+    struct removal *removal = heap_take_zeroed(directory->heap, sizeof *removal);
+    if (removal == NULL)
+        return NULL;
+    removal->directory = directory;
+    removal->handle = io_handle_none;
+    list_push(&directory->removals, &removal->link);
+    return removal;
+}
+
+static void give(struct removal *removal)
+{
+    struct log_directory *directory = removal->directory;
+    list_remove(&removal->link);
+    heap_give(directory->heap, removal);
+    log_directory_on_idle(directory, NULL);
+}
+
+/* ---- A deleted partition, up to its new name. ---- */
+
+static void wait_for_time(struct removal *removal, int64_t delay_ms)
+{
+    removal->step = REMOVAL_WAIT;
+    removal->due_ns = io_now_ns(removal->directory->io) + (uint64_t)delay_ms * 1000000u;
+}
+
+static void on_closed(struct journal_request *request, enum err err)
+{
+    struct partition_store *store = CONTAINER_OF(request, struct partition_store, request);
+    struct removal *removal = store->user;
+    const int64_t delay_ms = store->config.file_delete_delay_ms;
+    void (*done)(void *context, enum err err) = removal->done;
+    void *context = removal->context;
+    const enum err verdict = removal->error < 0 ? err_from_errno((int)removal->error) : err;
+    synced_marks_forget(&removal->directory->marks, store);
+    partition_store_give(store);
+    removal->store = NULL;
+    removal->done = NULL;
+    wait_for_time(removal, delay_ms);
+    done(context, verdict);
+}
+
+static void close_journal(struct removal *removal)
+{
+    removal->step = REMOVAL_CLOSE_JOURNAL;
+    if (!removal->store->journal.is_started) {
+        journal_deinit(&removal->store->journal);
+        on_closed(&removal->store->request, ERR_OK);
+        return;
+    }
+    removal->store->request.done = on_closed;
+    journal_close(&removal->store->journal, &removal->store->request);
+}
+
+static void rename_directory(struct removal *removal)
+{
+    submit(removal, REMOVAL_RENAME,
+           (struct io_op){.kind = IO_RENAME,
+                          .handle = io_handle_none,
+                          .path = {.path = removal->store->path, .path_to = removal->path}});
+}
+
+static void on_synced(struct journal_request *request, enum err err)
+{
+    struct partition_store *store = CONTAINER_OF(request, struct partition_store, request);
+    (void)err; /* What is deleted need not be durable. */
+    rename_directory(store->user);
+}
+
+static bool is_idle(const struct partition_store *store)
+{
+    return list_empty(&store->appends) && store->busy_count == 0 && !store->is_writing &&
+           !store->is_requesting && !synced_marks_is_busy_with(&store->directory->marks, store);
+}
+
+void partition_removal_on_idle(struct log_directory *directory, struct partition_store *store)
+{
+    list_each (link, &directory->removals) {
+        struct removal *removal = CONTAINER_OF(link, struct removal, link);
+        if (removal->store != store || removal->step != REMOVAL_WAIT || !is_idle(store))
+            continue;
+        store->user = removal;
+        if (store->offline_reason != NULL || !store->journal.is_started) {
+            rename_directory(removal);
+            return;
+        }
+        removal->step = REMOVAL_SYNC;
+        store->request.done = on_synced;
+        journal_sync(&store->journal, &store->request);
+        return;
+    }
+}
+
+void partition_removal_delete(struct log_directory *directory, struct partition_store *store,
+                              void (*done)(void *context, enum err err), void *context)
+{
+    struct removal *removal = take(directory);
+    if (removal == NULL) {
+        done(context, ERR_NO_MEMORY);
+        return;
+    }
+    char name[partition_name_bytes_max];
+    uint8_t id[16];
+    io_entropy(directory->io, id, sizeof id);
+    partition_name_print_deleted(store->topic, store->partition, id, name);
+    const int size =
+        snprintf(removal->path, sizeof removal->path, "%s/%s", directory->options.path, name);
+    assert(size > 0 && (size_t)size < sizeof removal->path);
+    removal->store = store;
+    removal->is_directory = true;
+    removal->done = done;
+    removal->context = context;
+    store->is_deleting = true;
+    log_directory_defer(directory); /* on_idle comes from the loop. */
+}
+
+/* ---- Unlinking. ---- */
+
+static void finish(struct removal *removal)
+{
+    removal->directory->removal = NULL;
+    if (removal->error < 0)
+        diag_warn(removal->directory->diag, "%s: cannot be removed: %s", removal->path,
+                  err_text(err_from_errno((int)removal->error)));
+    give(removal);
+}
+
+static void on_entry(void *context, const char *name)
+{
+    struct removal *removal = context;
+    const int size =
+        snprintf(removal->entry, sizeof removal->entry, "%.700s/%.256s", removal->path, name);
+    if (size < 0 || (size_t)size >= sizeof removal->entry)
+        removal->entry[0] = 0;
+}
+
+/* The next file of the directory, or the directory itself. */
+static void unlink_next(struct removal *removal)
+{
+    removal->entry[0] = 0;
+    if (removal->is_directory)
+        (void)io_list_directory(removal->directory->io, removal->path, on_entry, removal);
+    const bool has_entry = removal->entry[0] != 0;
+    const bool is_last = !has_entry;
+    submit(removal, is_last ? REMOVAL_UNLINK_DIRECTORY : REMOVAL_UNLINK,
+           (struct io_op){
+               .kind = IO_UNLINK,
+               .handle = io_handle_none,
+               .path = {.path = has_entry ? removal->entry : removal->path,
+                        .flags = is_last && removal->is_directory ? IO_OPEN_DIRECTORY : 0}});
+}
+
+static void on_renamed(struct removal *removal, int64_t result)
+{
+    if (result < 0) {
+        removal->error = result;
+        diag_error(removal->directory->diag, "%s: cannot be renamed: %s", removal->store->path,
+                   err_text(err_from_errno((int)result)));
+        close_journal(removal);
+        return;
+    }
+    submit(removal, REMOVAL_OPEN_DIRECTORY,
+           (struct io_op){.kind = IO_OPEN,
+                          .handle = io_handle_none,
+                          .path = {.path = removal->directory->options.path,
+                                   .flags = IO_OPEN_READ | IO_OPEN_DIRECTORY}});
+}
+
+static void on_step(struct io_op *op, int64_t result)
+{
+    struct removal *removal = CONTAINER_OF(op, struct removal, op);
+    removal->is_busy = false;
+    switch (removal->step) {
+    case REMOVAL_WAIT:
+    case REMOVAL_SYNC:
+    case REMOVAL_CLOSE_JOURNAL: assert(!"an operation ends that never began"); return;
+    case REMOVAL_RENAME: on_renamed(removal, result); return;
+    case REMOVAL_OPEN_DIRECTORY:
+        removal->error = result < 0 ? result : 0;
+        removal->handle = (int32_t)result;
+        if (result < 0)
+            close_journal(removal);
+        else
+            submit(removal, REMOVAL_SYNC_DIRECTORY,
+                   (struct io_op){.kind = IO_SYNC, .handle = removal->handle});
+        return;
+    case REMOVAL_SYNC_DIRECTORY:
+        removal->error = result < 0 ? result : 0;
+        submit(removal, REMOVAL_CLOSE_DIRECTORY,
+               (struct io_op){.kind = IO_CLOSE, .handle = removal->handle});
+        return;
+    case REMOVAL_CLOSE_DIRECTORY: close_journal(removal); return;
+    case REMOVAL_UNLINK:
+        if (result < 0 && result != -ENOENT) {
+            removal->error = result;
+            finish(removal);
+            return;
+        }
+        unlink_next(removal);
+        return;
+    case REMOVAL_UNLINK_DIRECTORY:
+        removal->error = result == -ENOENT || result >= 0 ? 0 : result;
+        finish(removal);
+        return;
+    }
+}
+
+void partition_removal_add(struct log_directory *directory, struct removal_options options)
+{
+    struct removal *removal = take(directory);
+    if (removal == NULL)
+        return;
+    const int size = snprintf(removal->path, sizeof removal->path, "%s", options.path);
+    assert(size > 0 && (size_t)size < sizeof removal->path);
+    removal->is_directory = options.is_directory;
+    wait_for_time(removal, options.delay_ms);
+}
+
+void partition_removal_tick(struct log_directory *directory)
+{
+    const uint64_t now_ns = io_now_ns(directory->io);
+    if (directory->removal != NULL)
+        return;
+    list_each (link, &directory->removals) {
+        struct removal *removal = CONTAINER_OF(link, struct removal, link);
+        if (removal->store != NULL || removal->step != REMOVAL_WAIT || removal->due_ns > now_ns)
+            continue;
+        directory->removal = removal;
+        unlink_next(removal);
+        return;
+    }
+}
+
+struct partition_store *partition_removal_store(struct list *link)
+{
+    return CONTAINER_OF(link, struct removal, link)->store;
+}
+
+bool partition_removal_has_store(struct log_directory *directory)
+{
+    list_each (link, &directory->removals)
+        if (partition_removal_store(link) != NULL)
+            return true;
+    return false;
+}
+
+void partition_removal_forget_all(struct log_directory *directory)
+{
+    for (struct list *link = list_pop(&directory->removals); link != NULL;
+         link = list_pop(&directory->removals))
+        heap_give(directory->heap, CONTAINER_OF(link, struct removal, link));
+}

@@ -1,0 +1,258 @@
+#include "server/broker/synced_marks.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/checksum.h"
+#include "server/broker/partition_store.h"
+
+#include <stdio.h>
+
+static const char head[] = "ROOKERY SYNCED 1\n";
+
+enum { free_capacity_first = 64 };
+
+uint64_t synced_mark_name(struct slice topic)
+{
+    return (uint64_t)checksum_crc32c(0, topic) << 32 | checksum_crc32(0, topic);
+}
+
+void synced_mark_encode(const struct synced_mark *mark, uint8_t out[synced_mark_bytes])
+{
+    memset(out, 0, synced_mark_bytes);
+    store_i32(out + 4, mark->partition);
+    store_u64(out + 8, mark->name);
+    memcpy(out + 16, mark->id.bytes, sizeof mark->id.bytes);
+    store_u64(out + 32, mark->sequence);
+    store_i64(out + 40, mark->offset);
+    store_u32(out, checksum_crc32c(0, slice_of(out + 4, synced_mark_bytes - 4)));
+}
+
+bool synced_mark_decode(struct synced_mark *mark, const uint8_t in[synced_mark_bytes])
+{
+    if (load_u32(in) != checksum_crc32c(0, slice_of(in + 4, synced_mark_bytes - 4)))
+        return false;
+    mark->partition = load_i32(in + 4);
+    mark->name = load_u64(in + 8);
+    memcpy(mark->id.bytes, in + 16, sizeof mark->id.bytes);
+    mark->sequence = load_u64(in + 32);
+    mark->offset = load_i64(in + 40);
+    return mark->sequence > 0 && mark->offset >= 0;
+}
+
+static enum err add_free(struct synced_marks *marks, uint32_t slot)
+{
+    if (marks->free_count == marks->free_capacity) {
+        const uint32_t capacity =
+            marks->free_capacity == 0 ? free_capacity_first : marks->free_capacity * 2;
+        uint32_t *slots = heap_resize(marks->heap, marks->free_slots, capacity * sizeof *slots);
+        if (slots == NULL)
+            return ERR_NO_MEMORY;
+        marks->free_slots = slots;
+        marks->free_capacity = capacity;
+    }
+    marks->free_slots[marks->free_count++] = slot;
+    return ERR_OK;
+}
+
+/* Of whole blocks at offset; the count of bytes or a negative errno. */
+static int64_t read_wait(struct synced_marks *marks, void *data, size_t size, uint64_t offset)
+{
+    struct io_op op = {.kind = IO_READ,
+                       .handle = marks->handle,
+                       .read = {.data = data, .size = size, .offset = offset}};
+    return io_wait(marks->io, &op);
+}
+
+static int64_t write_wait(struct synced_marks *marks, const void *data, size_t size,
+                          uint64_t offset)
+{
+    struct iovec vector = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
+    struct io_op op = {.kind = IO_WRITE,
+                       .handle = marks->handle,
+                       .write = {.vectors = &vector, .vector_count = 1, .offset = offset}};
+    return io_wait(marks->io, &op);
+}
+
+static uint64_t slot_offset(uint32_t slot)
+{
+    return synced_slot_bytes + (uint64_t)slot * synced_slot_bytes;
+}
+
+static enum err open_file(struct synced_marks *marks)
+{
+    struct io_op op = {
+        .kind = IO_OPEN,
+        .handle = io_handle_none,
+        .path = {.path = marks->path, .flags = IO_OPEN_READ | IO_OPEN_WRITE | IO_OPEN_CREATE}};
+    uint8_t block[synced_slot_bytes] = {0};
+    const int64_t handle = io_wait(marks->io, &op);
+    if (handle < 0)
+        return err_from_errno((int)handle);
+    marks->handle = (int32_t)handle;
+    const int64_t size = read_wait(marks, block, sizeof block, 0);
+    if (size < 0)
+        return err_from_errno((int)size);
+    static const uint8_t zeros[sizeof head];
+    if (size >= (int64_t)sizeof head && memcmp(block, head, sizeof head) == 0)
+        return ERR_OK;
+    if (memcmp(block, zeros, sizeof head) != 0)
+        return ERR_UNSUPPORTED;
+    memset(block, 0, sizeof block); /* New, or its first bytes never reached the disk. */
+    memcpy(block, head, sizeof head);
+    const int64_t written = write_wait(marks, block, sizeof block, 0);
+    return written < 0 ? err_from_errno((int)written) : ERR_OK;
+}
+
+static bool decode_slot(const uint8_t slot[synced_slot_bytes], struct synced_mark *mark)
+{
+    struct synced_mark other;
+    const bool first = synced_mark_decode(mark, slot);
+    if (!synced_mark_decode(&other, slot + synced_mark_bytes))
+        return first;
+    if (!first || other.sequence > mark->sequence)
+        *mark = other;
+    return true;
+}
+
+static enum err load_slots(struct synced_marks *marks,
+                           bool (*visit)(void *context, uint32_t slot,
+                                         const struct synced_mark *mark),
+                           void *context)
+{
+    static const uint8_t blank[synced_slot_bytes];
+    uint8_t slot[synced_slot_bytes];
+    struct synced_mark mark;
+    for (;; marks->slot_count++) {
+        const uint64_t offset = slot_offset(marks->slot_count);
+        const int64_t size = read_wait(marks, slot, sizeof slot, offset);
+        if (size < 0)
+            return err_from_errno((int)size);
+        if (size == 0)
+            return ERR_OK;
+        memset(slot + size, 0, sizeof slot - (size_t)size);
+        const bool is_valid = decode_slot(slot, &mark);
+        if (is_valid && visit(context, marks->slot_count, &mark))
+            continue;
+        /* Erased, so that it cannot be taken for the mark of a later partition of that name. */
+        const int64_t written = is_valid ? write_wait(marks, blank, sizeof blank, offset) : 0;
+        if (written < 0)
+            return err_from_errno((int)written);
+        const enum err err = add_free(marks, marks->slot_count);
+        if (err != ERR_OK)
+            return err;
+    }
+}
+
+enum err synced_marks_open(
+    struct synced_marks *marks, struct io *io, struct heap *heap, const char *directory,
+    bool (*visit)(void *context, uint32_t slot, const struct synced_mark *mark), void *context)
+{
+    marks->io = io;
+    marks->heap = heap;
+    marks->handle = io_handle_none;
+    list_init(&marks->dirty);
+    const int size = snprintf(marks->path, sizeof marks->path, "%s/rookery-synced", directory);
+    assert(size > 0 && (size_t)size < sizeof marks->path);
+    const enum err err = open_file(marks);
+    return err != ERR_OK ? err : load_slots(marks, visit, context);
+}
+
+static void pump(struct synced_marks *marks);
+
+static void on_written(struct io_op *op, int64_t result)
+{
+    struct synced_marks *marks = CONTAINER_OF(op, struct synced_marks, op);
+    struct partition_store *store = marks->writing;
+    marks->writing = NULL;
+    if (result < 0) {
+        marks->on_failed(marks->context, "write of a mark", result);
+        return;
+    }
+    store->mark_sequence++;
+    marks->is_sync_wanted = true;
+    if (store->durable_offset > store->synced_mark && !list_linked(&store->mark_link))
+        list_push(&marks->dirty, &store->mark_link);
+    pump(marks);
+}
+
+static uint32_t take_slot(struct synced_marks *marks)
+{
+    return marks->free_count > 0 ? marks->free_slots[--marks->free_count] : marks->slot_count++;
+}
+
+static void pump(struct synced_marks *marks)
+{
+    if (marks->writing != NULL || list_empty(&marks->dirty) || marks->handle == io_handle_none)
+        return;
+    struct partition_store *store =
+        CONTAINER_OF(list_pop(&marks->dirty), struct partition_store, mark_link);
+    if (store->mark_slot == UINT32_MAX)
+        store->mark_slot = take_slot(marks);
+    const struct synced_mark mark = {
+        .partition = store->partition,
+        .name = synced_mark_name(store->topic),
+        .id = store->id,
+        .sequence = store->mark_sequence + 1,
+        .offset = store->durable_offset,
+    };
+    store->synced_mark = store->durable_offset;
+    synced_mark_encode(&mark, marks->bytes);
+    marks->writing = store;
+    marks->vector = (struct iovec){.iov_base = marks->bytes, .iov_len = sizeof marks->bytes};
+    marks->op = (struct io_op){
+        .kind = IO_WRITE,
+        .handle = marks->handle,
+        .done = on_written,
+        .write = {.vectors = &marks->vector,
+                  .vector_count = 1,
+                  .offset = slot_offset(store->mark_slot) + mark.sequence % 2 * synced_mark_bytes}};
+    io_submit(marks->io, &marks->op);
+}
+
+void synced_marks_note(struct synced_marks *marks, struct partition_store *store)
+{
+    if (list_linked(&store->mark_link) || marks->writing == store)
+        return;
+    list_push(&marks->dirty, &store->mark_link);
+    pump(marks);
+}
+
+bool synced_marks_is_busy_with(const struct synced_marks *marks,
+                               const struct partition_store *store)
+{
+    return marks->writing == store;
+}
+
+void synced_marks_forget(struct synced_marks *marks, struct partition_store *store)
+{
+    assert(marks->writing != store);
+    list_remove(&store->mark_link);
+    if (store->mark_slot == UINT32_MAX)
+        return;
+    /* A slot that does not fit in the list is lost until the next start. */
+    (void)!(add_free(marks, store->mark_slot) == ERR_OK);
+    store->mark_slot = UINT32_MAX;
+}
+
+static void on_synced(struct io_op *op, int64_t result)
+{
+    struct synced_marks *marks = CONTAINER_OF(op, struct synced_marks, sync_op);
+    marks->is_syncing = false;
+    if (result < 0)
+        marks->on_failed(marks->context, "sync of the marks", result);
+}
+
+void synced_marks_sync(struct synced_marks *marks)
+{
+    if (!marks->is_sync_wanted || marks->is_syncing || marks->handle == io_handle_none)
+        return;
+    marks->is_sync_wanted = false;
+    marks->is_syncing = true;
+    marks->sync_op = (struct io_op){.kind = IO_SYNC, .handle = marks->handle, .done = on_synced};
+    io_submit(marks->io, &marks->sync_op);
+}
+
+bool synced_marks_is_idle(const struct synced_marks *marks)
+{
+    return marks->writing == NULL && list_empty(&marks->dirty) && !marks->is_syncing;
+}
