@@ -183,6 +183,13 @@ static void advance_durable(struct journal *journal)
     journal->durable_segment = segment;
 }
 
+bool journal_may_create(const struct journal_segment *segment)
+{
+    const struct list *before = segment->link.prev;
+    return before == &segment->journal->segments ||
+           CONTAINER_OF(before, struct journal_segment, link)->is_entry_durable;
+}
+
 bool journal_may_write(const struct journal *journal)
 {
     return list_empty(&journal->structural) ||
@@ -270,6 +277,19 @@ static bool is_write_coming(const struct journal *journal)
     if (journal->writer != NULL)
         return journal->writer->step != JOURNAL_WRITER_RETRY;
     return !list_empty(&journal->queue) && journal_may_write(journal);
+}
+
+/* The newest file, if its name must become durable before the next file may be made. */
+static struct journal_segment *find_entry_due(const struct journal *journal)
+{
+    struct list *link = journal->segments.prev;
+    if (link == &journal->segments || segment_of(link)->is_created)
+        return NULL;
+    while (link != &journal->segments && !segment_of(link)->is_created)
+        link = link->prev;
+    if (link == &journal->segments || segment_of(link)->is_entry_durable)
+        return NULL;
+    return segment_of(link);
 }
 
 static bool can_sync(struct journal *journal)
@@ -363,8 +383,10 @@ static bool is_dropped(struct journal *journal, const struct journal_request *re
     struct journal_segment *next = first == NULL ? NULL : journal_segment_next(first);
     if (next == NULL || next->base > request->position.base)
         return true;
-    const struct journal_segment *last = journal_segment_last(journal);
-    if (first != journal->durable_segment && last->is_entry_durable)
+    /* What stays must be able to tell where the journal went on. */
+    const struct journal_position started = {.base = journal_segment_last(journal)->base,
+                                             .offset = journal->options.header.size};
+    if (first != journal->durable_segment && is_reached(journal, started))
         remove_file(journal, first, request->kind == JOURNAL_DROP_RENAMED);
     else
         want_sync(journal, journal_end(journal));
@@ -392,6 +414,13 @@ static void control_start(struct journal *journal)
 {
     if (journal->step != JOURNAL_IDLE)
         return;
+    struct journal_segment *entry_due = find_entry_due(journal);
+    if (entry_due != NULL) {
+        journal->is_sync_turn = true;
+        journal->control_segment = entry_due;
+        open_directory(journal);
+        return;
+    }
     const bool structural_first = !journal->is_sync_turn && !list_empty(&journal->structural);
     if (!structural_first && can_sync(journal)) {
         start_sync(journal);
@@ -744,14 +773,23 @@ void journal_truncate(struct journal *journal, struct journal_request *request,
     request_start(journal, request, JOURNAL_TRUNCATE, position);
 }
 
+/* Which segment holds base is settled now: later ones may begin at or below it. */
+static void drop_start(struct journal *journal, struct journal_request *request,
+                       enum journal_request_kind kind, uint64_t base)
+{
+    const struct journal_segment *kept = journal_segment_at(journal, base);
+    request_start(journal, request, kind,
+                  (struct journal_position){.base = kept == NULL ? 0 : kept->base});
+}
+
 void journal_drop(struct journal *journal, struct journal_request *request, uint64_t base)
 {
-    request_start(journal, request, JOURNAL_DROP_RENAMED, (struct journal_position){.base = base});
+    drop_start(journal, request, JOURNAL_DROP_RENAMED, base);
 }
 
 void journal_drop_unlinked(struct journal *journal, struct journal_request *request, uint64_t base)
 {
-    request_start(journal, request, JOURNAL_DROP_UNLINKED, (struct journal_position){.base = base});
+    drop_start(journal, request, JOURNAL_DROP_UNLINKED, base);
 }
 
 struct waited_request {
@@ -801,10 +839,4 @@ enum err journal_start(struct journal *journal, struct journal_start_options opt
     struct waited_request sync = {.request.done = on_waited};
     journal_sync(journal, &sync.request);
     return wait_for(journal, &sync);
-}
-
-void journal_start_empty(struct journal *journal)
-{
-    assert(!journal->is_started && list_empty(&journal->segments));
-    journal->is_started = true;
 }

@@ -12,7 +12,9 @@
  * segments too: an append reported as durable implies all appends before it. While a write and a
  * sync are in flight, appends pile up and share the next ones: nothing ever blocks the loop.
  *
- * A new segment's first durable append waits for an IO_SYNC of the directory as well.
+ * A new segment's first durable append waits for an IO_SYNC of the directory as well, and a file is
+ * made only when the name of the one before is durable: what a power loss leaves has no holes
+ * between files.
  *
  * At start: journal_init, journal_load, read the segments with journal_reader, decide where the
  * valid bytes end, journal_start. Bytes behind that end (a torn tail, stale records, zeros) are cut
@@ -161,9 +163,6 @@ struct journal_start_options {
  * ERR_NO_SPACE. */
 MUST_CHECK enum err journal_start(struct journal *journal, struct journal_start_options options);
 
-/* The same for a directory that holds no segment yet; does not wait. */
-void journal_start_empty(struct journal *journal);
-
 /* What journal_append would say about size more bytes: ERR_NO_SPACE: the disk's reserve is reached;
  * ERR_LIMIT: queued_bytes_max is; ERR_IO: the disk has failed. */
 MUST_CHECK enum err journal_admit(struct journal *journal, uint64_t size);
@@ -227,5 +226,8 @@ bool journal_has_failed(struct journal *journal);
 
 /* For the writer: whether the journal may write now: it is not being cut. */
 bool journal_may_write(const struct journal *journal);
+
+/* For the writer: whether the segment's file may be made: the name of the one before is durable. */
+bool journal_may_create(const struct journal_segment *segment);
 
 #endif

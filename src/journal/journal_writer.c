@@ -303,14 +303,35 @@ static void on_retry(struct io_op *op, int64_t result)
         start_open(writer);
 }
 
+/* The segment that is written next: that of the first append, or an older one without a file. NULL:
+ * there is nothing to write. */
+static struct journal_segment *find_next(struct journal *journal)
+{
+    struct journal_segment *segment = journal_segment_last(journal);
+    if (segment == NULL || (list_empty(&journal->queue) && segment->is_created))
+        return NULL;
+    while (segment->link.prev != &journal->segments) {
+        struct journal_segment *before =
+            CONTAINER_OF(segment->link.prev, struct journal_segment, link);
+        if (before->is_created)
+            break;
+        segment = before;
+    }
+    if (list_empty(&journal->queue))
+        return segment;
+    struct journal_segment *appended =
+        CONTAINER_OF(journal->queue.next, struct journal_append, link)->segment;
+    return appended->base < segment->base ? appended : segment;
+}
+
 void journal_writer_start(struct journal *journal)
 {
     struct journal_disk *disk = journal->disk;
-    struct journal_segment *last = journal_segment_last(journal);
-    if (journal->writer != NULL || last == NULL || !journal_may_write(journal) ||
-        (list_empty(&journal->queue) && last->is_created))
+    if (journal->writer != NULL || !journal_may_write(journal))
         return;
-
+    struct journal_segment *segment = find_next(journal);
+    if (segment == NULL || (!segment->is_created && !journal_may_create(segment)))
+        return;
     struct journal_writer *writer = pool_acquire(&disk->writers);
     if (writer == NULL) {
         if (!list_linked(&journal->waiting_link))
@@ -320,10 +341,8 @@ void journal_writer_start(struct journal *journal)
     if (list_linked(&journal->waiting_link))
         list_remove(&journal->waiting_link);
     writer->journal = journal;
-    writer->segment = last;
-    if (!list_empty(&journal->queue))
-        writer->segment = CONTAINER_OF(journal->queue.next, struct journal_append, link)->segment;
-    writer->offset = writer->segment->written_bytes;
+    writer->segment = segment;
+    writer->offset = segment->written_bytes;
     list_init(&writer->appends);
     collect(writer);
     journal->writer = writer;

@@ -214,10 +214,24 @@ static bool count_is_possible(const struct cursor *cursor, const struct wire_fie
     return count <= cursor->left / item_bytes;
 }
 
+/* ZooKeeper's servers take a negative count, but for -1, for an empty array. */
+static enum err decode_count(struct cursor *cursor, int64_t *count)
+{
+    if (!cursor->jute)
+        return decode_length(cursor, false, false, count);
+    const uint8_t *bytes = take(cursor, 4);
+    if (bytes == NULL)
+        return ERR_TRUNCATED;
+    *count = load_i32(bytes);
+    if (*count < -1)
+        *count = 0;
+    return ERR_OK;
+}
+
 static enum err decode_array(struct cursor *cursor, const struct wire_field *field, uint8_t *out)
 {
     int64_t count;
-    enum err err = decode_length(cursor, false, false, &count);
+    enum err err = decode_count(cursor, &count);
     if (err != ERR_OK)
         return err;
     if (count <= 0) {

@@ -160,6 +160,8 @@ static void test_lengths(void **state)
     assert_int_equal(ERR_TRUNCATED, DECODE(zk_get_data_request_wire, 0, "\x7f\xff\xff\xff/a\1"));
     assert_int_equal(ERR_MALFORMED, DECODE(zk_get_data_request_wire, 0, "\0\0\0\2/a\1\0"));
     assert_int_equal(ERR_OK, DECODE(zk_get_data_request_wire, 0, "\0\0\0\2/a\2"));
+    /* Of arrays ZooKeeper's servers take a count below -1 for an empty one. */
+    assert_int_equal(ERR_OK, DECODE(zk_get_children_reply_wire, 0, "\xff\xff\xff\xfb"));
     /* An array that declares more than the bytes can hold. */
     assert_int_equal(ERR_TRUNCATED, DECODE(zk_create_request_wire, 0,
                                            "\0\0\0\0\0\0\0\0\x7f\xff\xff\xff\0\0\0\0\0"));

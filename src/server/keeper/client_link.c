@@ -244,12 +244,19 @@ void client_link_on_session(struct client_link *client, struct net_reply *reply,
         close_link(client, "no session can be created now", false);
         return;
     }
-    session_table_set_owner(&server->keeper.sessions, client->keeper.session_id, client->id);
+    keeper_move_session(&server->keeper, client->keeper.session_id, client->id);
     session_add(client);
     client->phase = CLIENT_LINK_OPEN;
     reply_session(client, reply);
     if (client->net != NULL)
         net_connection_resume(client->net);
+}
+
+void client_link_refuse_moved(struct client_link *client, struct net_reply *reply)
+{
+    client->outstanding_count--;
+    net_reply_drop(reply);
+    close_link(client, "the session has moved to another connection", false);
 }
 
 void client_link_on_session_end(struct client_link *client)
@@ -277,18 +284,17 @@ static void resume_session(struct client_link *client, struct net_reply *reply,
                            const struct zk_connect_request *connect)
 {
     struct keeper_server *server = client->server;
-    struct session_table *sessions = &server->keeper.sessions;
     const int64_t session_id = connect->session_id;
     if (!keeper_may_resume(&server->keeper, session_id, connect->password) ||
-        !session_table_touch(sessions, session_id, client->timeout_ms,
-                             keeper_server_now_ms(server))) {
+        !keeper_touch_session(&server->keeper, session_id, client->timeout_ms,
+                              keeper_server_now_ms(server))) {
         reply_no_session(client, reply);
         return;
     }
     struct client_link *old = client_link_find(server, session_id);
     if (old != NULL)
         close_link(old, "the session has moved to another connection", false);
-    session_table_set_owner(sessions, session_id, client->id);
+    keeper_move_session(&server->keeper, session_id, client->id);
     client->keeper.session_id = session_id;
     client->phase = CLIENT_LINK_OPEN;
     session_add(client);
@@ -537,8 +543,8 @@ static void on_request(struct client_link *client, struct slice frame)
     client->xid_last = request.header.xid;
     client->type_last = request.header.type;
     /* A session that is closing stays untouched; its writes are refused by the core. */
-    (void)session_table_touch(&server->keeper.sessions, client->keeper.session_id,
-                              client->timeout_ms, keeper_server_now_ms(server));
+    (void)keeper_touch_session(&server->keeper, client->keeper.session_id, client->timeout_ms,
+                               keeper_server_now_ms(server));
     dispatch(client, &request);
 }
 

@@ -80,6 +80,9 @@ void client_link_on_session(struct client_link *client, struct net_reply *reply,
 /* The session of the link is gone: tells nothing and closes, after what was released is sent. */
 void client_link_on_session_end(struct client_link *client);
 
+/* A write came behind the session's move to another connection: no answer, the link is closed. */
+void client_link_refuse_moved(struct client_link *client, struct net_reply *reply);
+
 /* Runs a request that waited for write. Takes wait. */
 void client_link_run_wait(struct client_wait *wait, const struct keeper_write *write);
 

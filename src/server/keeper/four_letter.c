@@ -1,3 +1,4 @@
+#define _POSIX_C_SOURCE 200809L
 #include "server/keeper/four_letter.h"
 
 #include "base/assert.h"
@@ -7,6 +8,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 /* What Apache's 3.9 line says of itself, with our name where its commit stands. */
 #define VERSION_TEXT "3.9.5-rookery, built on 2026-11-22 00:00 UTC"
@@ -42,12 +44,6 @@ static uint64_t watch_count(const struct keeper_server *server)
 {
     const struct watch_table *watches = &server->keeper.watches;
     return watches->watch_count[WATCH_KIND_DATA] + watches->watch_count[WATCH_KIND_CHILD];
-}
-
-/* Apache counts the root twice, as "" and "/". */
-static uint64_t znode_count(const struct keeper_server *server)
-{
-    return server->keeper.tree.by_path.count + 1;
 }
 
 struct folder_size {
@@ -168,7 +164,7 @@ static void put_server(struct text *text)
     print(text, "Connections: %" PRIu32 "\nOutstanding: %" PRIu64 "\n",
           net_connection_count(server->net), outstanding_count(server));
     print(text, "Zxid: 0x%" PRIx64 "\nMode: standalone\nNode count: %" PRIu64 "\n",
-          (uint64_t)server->keeper.zxid_applied, znode_count(server));
+          (uint64_t)server->keeper.zxid_applied, keeper_znode_count(&server->keeper));
 }
 
 static void put_srvr(struct text *text)
@@ -305,24 +301,98 @@ static void put_owned_paths(struct text *text, const struct tree_owner *owner)
     }
 }
 
-static void put_dump(struct text *text)
+/* As Java prints a date: "Sun Nov 22 09:57:04 UTC 2026". */
+static void print_date(struct text *text, int64_t wall_ms)
 {
-    struct keeper_server *server = text->server;
-    const struct session_table *sessions = &server->keeper.sessions;
-    const struct tree *tree = &server->keeper.tree;
+    char date[64];
+    const time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm parts;
+    if (gmtime_r(&seconds, &parts) == NULL ||
+        strftime(date, sizeof date, "%a %b %d %H:%M:%S UTC %Y", &parts) == 0)
+        return;
+    print(text, "%s", date);
+}
+
+static int64_t wall_ms_of_tick(const struct keeper_server *server, int64_t tick)
+{
+    const int64_t from_now_ms = tick * server->config.tick_ms - keeper_server_now_ms(server);
+    return io_wall_ms(server->shard->io) + from_now_ms;
+}
+
+/* What a walk over the sessions finds about one tick. */
+struct tick_sessions {
+    int64_t tick;   /* The earliest deadline behind the last one. */
+    uint64_t count; /* Of sessions that end then. */
+};
+
+static struct tick_sessions sessions_behind(const struct session_table *sessions, int64_t tick)
+{
+    struct tick_sessions next = {.tick = INT64_MAX};
     uint64_t position = 0;
-    print(text, "SessionTracker dump:\nSession Sets (%" PRIu64 ")/(%" PRIu64 "):\n",
-          sessions->by_id.count, sessions->by_id.count);
+    struct session *session = session_table_next(sessions, &position, NULL);
+    for (; session != NULL; session = session_table_next(sessions, &position, session)) {
+        if (session->deadline_tick <= tick || session->deadline_tick > next.tick)
+            continue;
+        next.count = session->deadline_tick < next.tick ? 1 : next.count + 1;
+        next.tick = session->deadline_tick;
+    }
+    return next;
+}
+
+static void put_session_set(struct text *text, const struct tick_sessions *set)
+{
+    const struct session_table *sessions = &text->server->keeper.sessions;
+    uint64_t position = 0;
+    print(text, "%" PRIu64 " expire at ", set->count);
+    print_date(text, wall_ms_of_tick(text->server, set->tick));
+    print(text, ":\n");
     struct session *session = session_table_next(sessions, &position, NULL);
     for (; session != NULL; session = session_table_next(sessions, &position, session))
-        print(text, "1 expire at tick %" PRId64 ":\n\t0x%" PRIx64 "\n", session->deadline_tick,
-              (uint64_t)session->id);
+        if (session->deadline_tick == set->tick)
+            print(text, "\t0x%" PRIx64 "\n", (uint64_t)session->id);
+}
+
+/* Deadlines lie on ticks within the longest timeout, so there are few different ones. */
+static void put_session_sets(struct text *text)
+{
+    const struct session_table *sessions = &text->server->keeper.sessions;
+    uint64_t set_count = 0;
+    struct tick_sessions set = sessions_behind(sessions, INT64_MIN);
+    for (; set.count > 0; set = sessions_behind(sessions, set.tick))
+        set_count++;
+    print(text, "SessionTracker dump:\nSession Sets (%" PRIu64 ")/(%" PRIu64 "):\n", set_count,
+          sessions->by_id.count);
+    set = sessions_behind(sessions, INT64_MIN);
+    for (; set.count > 0; set = sessions_behind(sessions, set.tick))
+        put_session_set(text, &set);
+}
+
+static void put_ephemerals(struct text *text)
+{
+    const struct keeper *keeper = &text->server->keeper;
+    uint64_t position = 0;
     print(text, "ephemeral nodes dump:\nSessions with Ephemerals (%" PRIu64 "):\n",
-          tree->owners.count);
-    position = 0;
-    session = session_table_next(sessions, &position, NULL);
-    for (; session != NULL; session = session_table_next(sessions, &position, session))
-        put_owned_paths(text, tree_find_owner(tree, session->id));
+          keeper->tree.owners.count);
+    struct session *session = session_table_next(&keeper->sessions, &position, NULL);
+    for (; session != NULL; session = session_table_next(&keeper->sessions, &position, session))
+        put_owned_paths(text, tree_find_owner(&keeper->tree, session->id));
+}
+
+static void put_dump(struct text *text)
+{
+    const struct keeper_server *server = text->server;
+    char address[io_address_text_max];
+    put_session_sets(text);
+    put_ephemerals(text);
+    print(text, "Connections dump:\nConnections Sets (1)/(%" PRIu32 "):\n",
+          net_connection_count(server->net));
+    list_each (link, &server->links) {
+        const struct client_link *client = CONTAINER_OF(link, struct client_link, link);
+        if (client->net != NULL)
+            print(text, "\tip: /%s sessionId: 0x%" PRIx64 "\n",
+                  io_address_print(&client->net->peer, address, sizeof address),
+                  (uint64_t)client->keeper.session_id);
+    }
 }
 
 static void put_latency(struct text *text, const char *name, const struct keeper_latency *latency)
@@ -347,7 +417,7 @@ static void put_gauges(struct text *text)
         {"ephemerals_count", keeper->tree.ephemeral_count},
         {"num_alive_connections", net_connection_count(server->net)},
         {"outstanding_requests", outstanding_count(server)},
-        {"znode_count", znode_count(server)},
+        {"znode_count", keeper_znode_count(&server->keeper)},
         {"global_sessions", keeper->sessions.by_id.count},
         {"local_sessions", 0},
         {"packets_sent", stats->sent_count},

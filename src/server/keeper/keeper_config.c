@@ -17,7 +17,7 @@ static const struct config_row rows[] = {
     {"clientPortAddress", CONFIG_TEXT, FIELD(client_port_address),
      .doc = "The address to listen on; without it, all of them."},
     {"clientPortListenBacklog", CONFIG_INT, FIELD(backlog), .min = -1, .max = 65535,
-     .value_default = "-1", .doc = "How many connections may wait to be accepted. -1: 128."},
+     .value_default = "-1", .doc = "How many connections may wait to be accepted. -1: 1024."},
     {"tickTime", CONFIG_INT, FIELD(tick_ms), .min = 10, .max = 10 * minute_ms,
      .value_default = "3000", .unit = "ms", .doc = "The unit of time of sessions."},
     {"minSessionTimeout", CONFIG_INT, FIELD(session_timeout_ms_min), .min = -1, .max = INT32_MAX,

@@ -229,14 +229,6 @@ static enum err load_snapshots(struct loader *loader)
 
 /* ---- the journal ---- */
 
-static void ignore_event(struct keeper_sink *sink, struct keeper_connection *connection,
-                         const struct watch_event *event)
-{
-    (void)sink;
-    (void)connection;
-    (void)event;
-}
-
 static enum err grow_buffer(struct loader *loader, size_t size)
 {
     uint8_t *buffer = heap_take(loader->server->shard->heap, size);
@@ -302,7 +294,6 @@ static enum err replay_record(struct loader *loader, const struct journal_segmen
                               uint64_t offset, struct slice entry)
 {
     struct keeper_server *server = loader->server;
-    struct keeper_sink sink = {.on_watch = ignore_event};
     struct txn_result result;
     struct txn txn;
     arena_reset(&server->arena);
@@ -314,7 +305,7 @@ static enum err replay_record(struct loader *loader, const struct journal_segmen
     loader->zxid_last = txn.zxid;
     if (txn.zxid <= server->keeper.zxid_applied)
         return ERR_OK;
-    keeper_apply(&server->keeper, &txn, keeper_server_now_ms(server), &sink, &server->arena,
+    keeper_apply(&server->keeper, &txn, keeper_server_now_ms(server), NULL, &server->arena,
                  &result);
     loader->txn_count++;
     return ERR_OK;

@@ -11,7 +11,7 @@ enum {
     millisecond_ns = 1000000,
     arena_bytes_per_frame_byte = 32, /* A request of small operations takes more in memory. */
     connection_count_max_default = 50000,
-    backlog_default = 128,
+    backlog_default = 1024,
     receive_bytes_first = 4096,
     open_reply_count_max = 4096,
     unsent_bytes_max = 4 << 20,
@@ -22,26 +22,26 @@ enum {
 
 static void submit_tick(struct keeper_server *server);
 
-/* A session whose close cannot be written now is asked about again at its next deadline. */
+static void close_session(struct keeper_server *server, int64_t session_id)
+{
+    server->stats.expired_session_count++;
+    diag_info(server->shard->diag, "keeper: session 0x%" PRIx64 " has expired",
+              (uint64_t)session_id);
+    const enum code code =
+        keeper_write_start(server, &(struct keeper_write_request){.type = OP_CLOSE_SESSION,
+                                                                  .session_id = session_id,
+                                                                  .body = SLICE_LITERAL(""),
+                                                                  .is_essential = true});
+    if (code != CODE_OK)
+        diag_error(server->shard->diag, "keeper: session 0x%" PRIx64 " cannot be closed: %s",
+                   (uint64_t)session_id, code_name(code));
+}
+
 static void expire_sessions(struct keeper_server *server)
 {
-    const int64_t now_ms = keeper_server_now_ms(server);
-    struct session_table *sessions = &server->keeper.sessions;
-    for (struct session *session = session_table_expire_next(sessions, now_ms); session != NULL;
-         session = session_table_expire_next(sessions, now_ms)) {
-        server->stats.expired_session_count++;
-        diag_info(server->shard->diag,
-                  "keeper: session 0x%" PRIx64 " has expired after %" PRId32 " ms",
-                  (uint64_t)session->id, session->timeout_ms);
-        const enum code code =
-            keeper_write_start(server, &(struct keeper_write_request){.type = OP_CLOSE_SESSION,
-                                                                      .session_id = session->id,
-                                                                      .body = SLICE_LITERAL(""),
-                                                                      .is_essential = true});
-        if (code != CODE_OK)
-            diag_error(server->shard->diag, "keeper: session 0x%" PRIx64 " cannot be closed: %s",
-                       (uint64_t)session->id, code_name(code));
-    }
+    int64_t session_id;
+    while (keeper_expire_next(&server->keeper, keeper_server_now_ms(server), &session_id))
+        close_session(server, session_id);
 }
 
 static void on_tick(struct io_op *op, int64_t result)
@@ -210,9 +210,11 @@ static void on_journal_closed(struct journal_request *request, enum err err)
     keeper_server_pump_stop(server);
 }
 
-void keeper_server_stop(struct keeper_server *server)
+void keeper_server_stop(struct keeper_server *server, void (*stopped)(void *context), void *context)
 {
     assert(server->phase == KEEPER_SERVER_SERVING);
+    server->stopped = stopped;
+    server->stopped_context = context;
     server->phase = KEEPER_SERVER_STOPPING;
     diag_info(server->shard->diag, "keeper: stopping");
     net_deinit(server->net);
@@ -230,6 +232,8 @@ static void on_lock_closed(struct io_op *op, int64_t result)
     (void)result;
     server->phase = KEEPER_SERVER_STOPPED;
     diag_info(server->shard->diag, "keeper: stopped");
+    if (server->stopped != NULL)
+        server->stopped(server->stopped_context);
 }
 
 void keeper_server_pump_stop(struct keeper_server *server)

@@ -71,6 +71,8 @@ struct keeper_server {
     struct io_op tick_op;
     bool is_ticking;
     struct journal_request close_request;
+    void (*stopped)(void *context);
+    void *stopped_context;
     bool is_journal_open;
     struct keeper_stats stats;
 };
@@ -82,9 +84,10 @@ struct keeper_server {
 MUST_CHECK enum err keeper_server_start(struct keeper_server **server, struct shard *shard,
                                         const struct keeper_config *config);
 
-/* Closes the connections, then the journal, flushed; the phase is KEEPER_SERVER_STOPPED some turns
- * of the loop later. */
-void keeper_server_stop(struct keeper_server *server);
+/* Closes the connections, then the journal, flushed; stopped runs some turns of the loop later. It
+ * may be NULL; it must not free the server. */
+void keeper_server_stop(struct keeper_server *server, void (*stopped)(void *context),
+                        void *context);
 
 static inline bool keeper_server_is_stopped(const struct keeper_server *server)
 {

@@ -72,6 +72,10 @@ static void answer(struct keeper_write *write, const struct txn_result *result)
         client_link_on_session(client, write->reply, result->code);
         return;
     }
+    if (result->code == CODE_SESSION_MOVED) {
+        client_link_refuse_moved(client, write->reply);
+        return;
+    }
     struct zk_reply_header header = {.xid = write->xid, .zxid = server->keeper.zxid_applied};
     struct net_message *message =
         reply_frame_write(server->shard->heap, &header, write->type, result);

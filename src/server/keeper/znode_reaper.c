@@ -1,5 +1,6 @@
 #include "server/keeper/znode_reaper.h"
 
+#include "base/bytes.h"
 #include "server/keeper/keeper_write.h"
 
 enum { minute_ms = 60 * 1000, millisecond_ns = 1000000 };
@@ -22,16 +23,20 @@ static bool is_spent_ttl(const struct znode *znode, int64_t wall_ms)
     return znode->child_count == 0 && wall_ms - znode->mtime > tree_ttl_ms(znode->owner);
 }
 
-static bool delete (struct keeper_server *server, const struct znode *znode)
+/* The body is the protocol's: the path behind its length. */
+static bool start_delete(struct keeper_server *server, const struct znode *znode)
 {
-    uint8_t *path = heap_take(server->shard->heap, tree_path_bytes(znode));
-    if (path == NULL)
+    const size_t size = tree_path_bytes(znode);
+    uint8_t *body = heap_take(server->shard->heap, size + 4);
+    if (body == NULL)
         return false;
-    const struct slice body = tree_path_write(znode, path);
-    const enum code code = keeper_write_start(
-        server, &(struct keeper_write_request){
-                    .type = OP_DELETE_CONTAINER, .body = body, .is_essential = true});
-    heap_give(server->shard->heap, path);
+    store_u32(body, (uint32_t)size);
+    (void)tree_path_write(znode, body + 4);
+    const enum code code =
+        keeper_write_start(server, &(struct keeper_write_request){.type = OP_DELETE_CONTAINER,
+                                                                  .body = slice_of(body, size + 4),
+                                                                  .is_essential = true});
+    heap_give(server->shard->heap, body);
     return code == CODE_OK;
 }
 
@@ -45,12 +50,13 @@ static void reap(struct znode_reaper *reaper)
     int64_t left = share > 0 ? share : 1;
     /* Deleting only starts a write, so the lists stay as they are meanwhile. */
     list_each (link, &tree->containers.znodes) {
-        if (left > 0 && is_spent_container(tree_owned(link)) && delete (server, tree_owned(link)))
+        if (left > 0 && is_spent_container(tree_owned(link)) &&
+            start_delete(server, tree_owned(link)))
             left--;
     }
     list_each (link, &tree->ttl_znodes.znodes) {
         if (left > 0 && is_spent_ttl(tree_owned(link), wall_ms) &&
-            delete (server, tree_owned(link)))
+            start_delete(server, tree_owned(link)))
             left--;
     }
 }

@@ -18,7 +18,7 @@ def words(port, word, timeout_s=2.0):
 
 
 def keeper_answers(port):
-    return words(port, "ruok") == "imok"
+    return "Mode:" in (words(port, "srvr") or "")  # ruok is answered before anything is served.
 
 
 def _read_exactly(peer, size):

@@ -61,6 +61,11 @@ class Server:
         self.stop()
         return self.start()
 
+    def resident_mib(self):
+        """What the process holds in memory now."""
+        with open(f"/proc/{self.process.child.pid}/status") as status:
+            return next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmRSS"))
+
     def check_alive(self):
         if not self.process.is_alive():
             raise Failure(f"{self.name} ({self.kind}) died with status {self.process.wait(5)}: "

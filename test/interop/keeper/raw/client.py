@@ -287,7 +287,7 @@ def words():
         try:
             while more := link.socket.recv(4096):
                 data += more
-            print("  closed behind", data.split(b"\n")[0][:30])
+            print("  closed behind", data.split(b"\n")[0][:20])
         except socket.timeout:
             print("  silence")
         except OSError:

@@ -1,0 +1,43 @@
+#include "test/unit_test.h"
+
+#include "sim/workload.h"
+
+static void assert_seeds(const struct sim_workload *workload, uint64_t seed_count)
+{
+    for (uint64_t seed = 1; seed <= seed_count; seed++) {
+        const struct sim_workload_options options = {
+            .seed = seed, .steps = workload->steps, .is_swarm = true};
+        const struct sim_workload_result result = workload->run(&options);
+        if (result.verdict != SIM_RIGHT)
+            fail_msg("%s seed %llu: %s", workload->name, (unsigned long long)seed, result.why);
+        const struct sim_workload_result twin = workload->run(&options);
+        assert_true(twin.trace_hash == result.trace_hash);
+    }
+}
+
+static void assert_crash_points(const struct sim_workload *workload, uint64_t seed, bool is_deep)
+{
+    const struct sim_workload_options options = {.seed = seed, .steps = workload->steps};
+    const struct sim_crash_report report = sim_workload_crash_points(workload, options, is_deep);
+    if (report.result.verdict != SIM_RIGHT)
+        fail_msg("%s seed %llu, boundary %llu, loss %d: %s", workload->name,
+                 (unsigned long long)seed, (unsigned long long)report.options.crash_boundary,
+                 (int)report.options.crash_loss, report.result.why);
+    assert_in_range(report.boundary_count, 20, 100000);
+}
+
+static void test_journal(void **state)
+{
+    (void)state;
+    assert_seeds(&workload_journal, 50);
+    for (uint64_t seed = 1; seed <= 5; seed++)
+        assert_crash_points(&workload_journal, seed, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_journal),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
