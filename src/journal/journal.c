@@ -840,3 +840,9 @@ enum err journal_start(struct journal *journal, struct journal_start_options opt
     journal_sync(journal, &sync.request);
     return wait_for(journal, &sync);
 }
+
+void journal_start_empty(struct journal *journal)
+{
+    assert(!journal->is_started && list_empty(&journal->segments));
+    journal->is_started = true;
+}

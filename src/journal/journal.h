@@ -163,6 +163,9 @@ struct journal_start_options {
  * ERR_NO_SPACE. */
 MUST_CHECK enum err journal_start(struct journal *journal, struct journal_start_options options);
 
+/* The same for a directory that holds no segment yet; does not wait. */
+void journal_start_empty(struct journal *journal);
+
 /* What journal_append would say about size more bytes: ERR_NO_SPACE: the disk's reserve is reached;
  * ERR_LIMIT: queued_bytes_max is; ERR_IO: the disk has failed. */
 MUST_CHECK enum err journal_admit(struct journal *journal, uint64_t size);
