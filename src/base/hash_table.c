@@ -56,6 +56,7 @@ static void start_growing(struct hash_table *table)
 static void move_chain(struct hash_table *table)
 {
     struct hash_link *link = table->old_buckets[table->moved];
+    table->old_buckets[table->moved] = NULL; /* Or a walk would find the members there again. */
     table->moved++;
     while (link != NULL) {
         struct hash_link *next = link->next;

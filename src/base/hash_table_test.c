@@ -14,6 +14,19 @@ static bool has_key(const struct hash_link *link, const void *key)
     return member->key == *(const uint64_t *)key;
 }
 
+/* A walk sees every member once, also while the table grows. */
+static void check_walk(const struct hash_table *table)
+{
+    uint64_t seen = 0;
+    uint64_t position = 0;
+    struct hash_link *link = NULL;
+    while ((link = hash_table_next(table, &position, link)) != NULL) {
+        assert_true(CONTAINER_OF(link, struct member, link)->present);
+        seen++;
+    }
+    assert_int_equal(seen, table->count);
+}
+
 /* Random additions and removals against an array of flags. */
 static void follows_a_naive_model(void **state)
 {
@@ -42,14 +55,11 @@ static void follows_a_naive_model(void **state)
         member->present = !member->present;
         count += member->present ? 1 : (uint64_t)-1;
         assert_int_equal(table.count, count);
+        if (step % 16 == 0)
+            check_walk(&table);
     }
 
-    uint64_t seen = 0;
-    uint64_t position = 0;
-    for (struct hash_link *link = hash_table_next(&table, &position, NULL); link != NULL;
-         link = hash_table_next(&table, &position, link))
-        seen += CONTAINER_OF(link, struct member, link)->present;
-    assert_int_equal(seen, count);
+    check_walk(&table);
     hash_table_deinit(&table);
     assert_int_equal(heap.block_count, 0);
 }
