@@ -35,6 +35,8 @@ struct driver {
     int queue_count;
     int64_t now_ms;
     struct txn_result result; /* Of what was applied last. */
+    /* Hears of every entry that is applied, if set. */
+    void (*on_entry)(struct driver *driver, struct slice entry);
     struct keeper_reply reply;
     char events[4096]; /* "0:1/a 1:4/ " for client 0, created, /a; client 1, children, /. */
 };
@@ -136,6 +138,8 @@ static inline int32_t driver_apply(struct driver *driver)
     struct txn txn;
     assert_int_equal(txn_codec_decode_entry(kept, &driver->arena, &txn), ERR_OK);
     test_free(driver->queue[slot]);
+    if (driver->on_entry != NULL)
+        driver->on_entry(driver, kept);
     keeper_apply(&driver->keeper, &txn, driver->now_ms, &driver->sink, &driver->arena,
                  &driver->result);
     return driver->result.code;

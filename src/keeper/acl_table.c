@@ -106,19 +106,6 @@ fail:
     return ERR_NO_MEMORY;
 }
 
-void acl_table_deinit(struct acl_table *table)
-{
-    if (table->open != NULL) {
-        assert(table->open->reference_count == 1 && table->by_list.count == 1);
-        drop(table, table->open);
-    }
-    if (table->by_list.heap != NULL)
-        hash_table_deinit(&table->by_list);
-    if (table->by_id.heap != NULL)
-        hash_table_deinit(&table->by_id);
-    *table = (struct acl_table){0};
-}
-
 struct acl_entry *acl_table_share(struct acl_entry *entry)
 {
     entry->reference_count++;
@@ -185,4 +172,18 @@ void acl_table_purge(struct acl_table *table)
             drop(table, entry);
         entry = next;
     }
+}
+
+void acl_table_deinit(struct acl_table *table)
+{
+    if (table->open != NULL) {
+        acl_table_purge(table); /* What a broken snapshot left. */
+        assert(table->open->reference_count == 1 && table->by_list.count == 1);
+        drop(table, table->open);
+    }
+    if (table->by_list.heap != NULL)
+        hash_table_deinit(&table->by_list);
+    if (table->by_id.heap != NULL)
+        hash_table_deinit(&table->by_id);
+    *table = (struct acl_table){0};
 }

@@ -570,7 +570,7 @@ static void what_is_pending_counts_as_used(void **state)
 {
     (void)state;
     driver.keeper.options.memory_bytes_max = driver.heap.used_bytes + 2500;
-    char path[8];
+    char path[16];
     int granted = 0;
     for (int index = 0; index < 20; index++) {
         snprintf(path, sizeof path, "/n%d", index);

@@ -74,9 +74,9 @@ enum recovery_verdict {
 
 enum recovery_verdict recovery_judge_stop(const struct recovery_stop *stop);
 
-/* Whether the first record of a file, or the next one in it, may follow zxid_last.
- * previous_zxid: of the record before, or 0. ERR_CORRUPT: it goes back, or leaves a hole within
- * one epoch. */
+/* Whether a record may follow the one before it; previous_zxid is 0 in front of the first.
+ * ERR_EXISTS: the same zxid again, which Apache's servers write after a request that they could not
+ * decode; skip it. ERR_CORRUPT: it goes back, or leaves a hole within one epoch. */
 MUST_CHECK enum err recovery_check_zxid(int64_t previous_zxid, int64_t zxid);
 
 /* What a directory without a sound snapshot means. */

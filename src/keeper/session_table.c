@@ -71,7 +71,9 @@ struct session *session_table_find(const struct session_table *table, int64_t id
 static void schedule(struct session_table *table, struct session *session, int32_t timeout_ms,
                      int64_t now_ms)
 {
-    session->deadline_tick = (now_ms + timeout_ms) / table->options.tick_ms + 1;
+    /* A snapshot may hold any number. */
+    const int64_t deadline_ms = now_ms + max_i64(timeout_ms, 0);
+    session->deadline_tick = deadline_ms / table->options.tick_ms + 1;
     const int64_t slot =
         max_i64(session->deadline_tick, table->tick_now) % session_wheel_slot_count;
     list_push(&table->wheel[slot], &session->link);

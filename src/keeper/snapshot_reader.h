@@ -20,11 +20,7 @@ enum snapshot_reader_phase {
     SNAPSHOT_READER_ACLS,
     SNAPSHOT_READER_ZNODES,
     SNAPSHOT_READER_SEAL,
-    SNAPSHOT_READER_DIGEST,
-    SNAPSHOT_READER_DIGEST_SEAL,
-    SNAPSHOT_READER_ZXID,
-    SNAPSHOT_READER_ZXID_SEAL,
-    SNAPSHOT_READER_DONE,
+    SNAPSHOT_READER_TAIL, /* Optional parts, which only the end of the file tells apart. */
 };
 
 struct snapshot_reader {
@@ -36,10 +32,11 @@ struct snapshot_reader {
     int32_t left;   /* Sessions or lists still to come. */
     uint8_t *carry; /* The start of a record whose rest is in the next piece. */
     size_t carry_size;
+    size_t carry_capacity;
     uint32_t adler;
     uint64_t offset; /* Of the record that is read next; where an error lies. */
     uint64_t znode_count;
-    bool has_digest; /* The digest at digest_zxid, to be compared when replay gets there. */
+    bool has_digest; /* The tree's digest once the journal is replayed up to digest_zxid. */
     int64_t digest_zxid;
     uint64_t digest;
     const char *reason; /* For people, after an error. */
@@ -56,7 +53,8 @@ void snapshot_reader_deinit(struct snapshot_reader *reader);
  * file of an impossible tree, ERR_NO_MEMORY; see reader->reason and reader->offset. */
 MUST_CHECK enum err snapshot_reader_feed(struct snapshot_reader *reader, struct slice piece);
 
-/* The file has ended. ERR_TRUNCATED: too early. The keeper then stands at zxid. */
+/* The file has ended. ERR_TRUNCATED: too early. ERR_CHECKSUM, ERR_MALFORMED: of the optional parts.
+ * The keeper then stands at zxid. */
 MUST_CHECK enum err snapshot_reader_finish(struct snapshot_reader *reader);
 
 #endif

@@ -1,10 +1,15 @@
 /* A snapshot of a keeper as bytes, made in slices while the keeper goes on serving.
  *
- * The walk is fuzzy: what changes meanwhile may be in it or not, and replaying the journal from the
- * snapshot's zxid makes it exact. Znodes and sessions that were created after the start are left
- * out; the journal has them.
+ * The walk is fuzzy: what changes meanwhile is in it as it was or as it is, and replaying the
+ * journal from the snapshot's zxid on makes it exact. Sessions and access lists are taken down at
+ * the start. Znodes that are created later are left out, since the journal has them; so no path is
+ * in a snapshot twice.
  *
- * Memory: the arena-free struct, and a heap block while a record is larger than a slice.
+ *   header | sessions | access lists | znodes | seal | digest | seal | last zxid | seal
+ *
+ * A seal is the Adler-32 of everything before it.
+ *
+ * Memory: a heap block for the lists, and one while a record is larger than a slice.
  * Shard: the keeper's.
  */
 #ifndef KEEPER_SNAPSHOT_WRITER_H
@@ -15,17 +20,28 @@
 enum {
     snapshot_slice_bytes_min = 4096,
     snapshot_header_bytes = 16,
+    snapshot_seal_bytes = 13,
+    snapshot_digest_bytes = 20,
+    snapshot_zxid_bytes = 8,
 };
+
+#define SNAPSHOT_MAGIC 0x5a4b534e /* ZKSN */
+
+enum { snapshot_version = 2, snapshot_digest_version = 2 };
 
 enum snapshot_writer_phase {
     SNAPSHOT_WRITER_HEADER,
-    SNAPSHOT_WRITER_SESSIONS,
-    SNAPSHOT_WRITER_ACLS,
+    SNAPSHOT_WRITER_LISTS,
     SNAPSHOT_WRITER_ZNODES,
-    SNAPSHOT_WRITER_SEAL,
-    SNAPSHOT_WRITER_DIGEST,
-    SNAPSHOT_WRITER_ZXID,
+    SNAPSHOT_WRITER_TAIL,
     SNAPSHOT_WRITER_DONE,
+};
+
+/* Bytes that are ready to go out in parts. */
+struct snapshot_block {
+    uint8_t *bytes;
+    size_t size;
+    size_t at;
 };
 
 struct snapshot_writer {
@@ -33,13 +49,9 @@ struct snapshot_writer {
     enum snapshot_writer_phase phase;
     int64_t zxid; /* Names the file. */
     struct tree_cursor cursor;
-    int64_t acl_id_last; /* Lists with a higher id are not in it. */
-    uint8_t *lists;      /* Sessions and access lists, encoded at the start. */
-    size_t lists_size;
-    size_t lists_at;
-    uint8_t *spill; /* A record that did not fit, and how much of it is out. */
-    size_t spill_size;
-    size_t spill_at;
+    int64_t acl_id_last;         /* Lists with a higher id are not in it. */
+    struct snapshot_block lists; /* Sessions and access lists. */
+    struct snapshot_block spill; /* A record that is larger than a slice. */
     uint32_t adler;
     uint64_t bytes; /* Written so far. */
     uint64_t znode_count;

@@ -9,8 +9,6 @@
 #define OWNER_EXTENDED_MARK UINT64_C(0xff00000000000000)
 #define OWNER_KIND_MASK     UINT64_C(0x00ffff0000000000)
 
-enum { stat_on_disk_bytes = 60 };
-
 /* What data of size zero points to. */
 static const uint8_t empty_data[1];
 
@@ -198,7 +196,7 @@ static uint32_t compute_digest(const struct znode *znode, struct slice path)
         return 0;
     if (path.size == 1)
         path.size = 0;
-    uint8_t stat[stat_on_disk_bytes];
+    uint8_t stat[tree_stat_disk_bytes];
     store_i64(stat, znode->czxid);
     store_i64(stat + 8, znode->mzxid);
     store_i64(stat + 16, znode->pzxid);
@@ -282,15 +280,30 @@ static struct znode *take_znode(struct tree *tree, struct slice name, int64_t ow
     return znode;
 }
 
+void tree_set_stat(struct znode *znode, const struct zk_stat_persisted *stat)
+{
+    assert(znode->owner == stat->ephemeral_owner);
+    znode->czxid = stat->czxid;
+    znode->mzxid = stat->mzxid;
+    znode->pzxid = stat->pzxid;
+    znode->ctime = stat->ctime;
+    znode->mtime = stat->mtime;
+    znode->version = stat->version;
+    znode->cversion = stat->cversion;
+    znode->aversion = stat->aversion;
+}
+
 struct znode *tree_create(struct tree *tree, struct znode *parent,
                           const struct tree_create_options *options)
 {
     assert(options->path.size <= tree_path_bytes_max && options->data.size <= UINT32_MAX);
-    struct tree_owner *owner = owner_for(tree, options->owner);
-    if (owner == NULL && options->owner != 0)
+    const int64_t owner_id =
+        options->stat == NULL ? options->owner : options->stat->ephemeral_owner;
+    struct tree_owner *owner = owner_for(tree, owner_id);
+    if (owner == NULL && owner_id != 0)
         return NULL;
     const uint8_t *data = copy_data(tree, options->data);
-    struct znode *znode = take_znode(tree, path_last(options->path), options->owner);
+    struct znode *znode = take_znode(tree, path_last(options->path), owner_id);
     if (znode == NULL || (data == NULL && options->data.data != NULL)) {
         give_data(tree, data);
         heap_give(tree->heap, znode == NULL ? NULL : znode_block(znode));
@@ -304,6 +317,8 @@ struct znode *tree_create(struct tree *tree, struct znode *parent,
     znode->data_size = (uint32_t)options->data.size;
     znode->czxid = znode->mzxid = znode->pzxid = options->zxid;
     znode->ctime = znode->mtime = options->time_ms;
+    if (options->stat != NULL)
+        tree_set_stat(znode, options->stat);
     link_child(parent, znode);
     hash_table_add(&tree->by_path, &znode->by_path, hash_bytes(options->path, tree->hash_seed));
     if (owner != NULL)

@@ -98,6 +98,7 @@ struct tree_create_options {
     int64_t owner;
     int64_t zxid;
     int64_t time_ms;
+    const struct zk_stat_persisted *stat; /* Not NULL: instead of owner, zxid and time_ms. */
 };
 
 /* Adds a znode under parent, whose stat fields the caller changes. NULL: the heap says no, and the
@@ -117,6 +118,9 @@ MUST_CHECK enum err tree_set_data(struct tree *tree, struct znode *znode, struct
 
 /* Takes one reference of acl. */
 void tree_set_acl(struct tree *tree, struct znode *znode, struct acl_entry *acl);
+
+/* Takes the fields from a snapshot, but for the owner, which is the znode's for life. */
+void tree_set_stat(struct znode *znode, const struct zk_stat_persisted *stat);
 
 /* To be called after any change of a znode's data or stat fields: brings the digest up to date.
  * path: its own. */
@@ -160,6 +164,7 @@ size_t tree_znode_bytes(size_t name_size, size_t data_size);
 
 enum {
     tree_path_bytes_max = 1 << 24, /* No frame holds a longer one. */
+    tree_stat_disk_bytes = 60,
 };
 
 #define TREE_OWNER_CONTAINER_MARK INT64_MIN
