@@ -30,11 +30,16 @@ CLASSES_4 = {
     "e2e-latency": "org.apache.kafka.tools.EndToEndLatency",
 }
 
+# What 4.x calls the options that 3.9 calls --property and --consumer-property.
+OPTIONS_4 = {"reader": "--reader-property", "formatter": "--formatter-property", "consumer": "--command-property"}
+OPTIONS = {"reader": "--property", "formatter": "--property", "consumer": "--consumer-property"}
+
 
 class Tools:
     def __init__(self, t, release, broker):
         self.t, self.release, self.broker = t, release, broker
         self.classes = CLASSES if release == "kafka3" else {**CLASSES, **CLASSES_4}
+        self.options = OPTIONS if release == "kafka3" else OPTIONS_4
 
     def command(self, tool, *words):
         return self.t.java(self.release, self.classes[tool], *words)
@@ -63,14 +68,14 @@ def line(number, codec):
 def write(tools, topic, first, count, codec):
     text = "".join(line(n, codec) + "\n" for n in range(first, first + count))
     tools.run("console-producer", "--topic", topic, "--compression-codec", codec, "--request-required-acks", "all",
-              "--property", "parse.headers=true", "--property", "parse.key=true", feed=text)
+              tools.options["reader"], "parse.headers=true", tools.options["reader"], "parse.key=true", feed=text)
 
 
 def reader(tools, topic, group, *words):
     shown = [f"print.{what}=true" for what in ("partition", "offset", "headers", "key")]
-    properties = [word for name in shown for word in ("--property", name)]
+    properties = [word for name in shown for word in (tools.options["formatter"], name)]
     return tools.at("console-consumer", "--topic", topic, "--group", group, "--from-beginning", *properties,
-                    "--consumer-property", "heartbeat.interval.ms=300", *words)
+                    tools.options["consumer"], "heartbeat.interval.ms=300", *words)
 
 
 def topics(t, tools):
@@ -140,7 +145,7 @@ def console(t, tools):
     first += records.COUNT
     t.wait_until(lambda: read(one, two) == len(written), "two members read everything", WAIT_S)
     t.check(two.taken > 0, "the second member reads")
-    t.equal(two.end(), 143 if tools.release == "kafka4" else two.wait(1), "the second member ends")
+    t.check(two.end() in (0, 143), "the second member ends")
     t.say("two members have read everything")
 
     described(t, tools, first)
@@ -184,8 +189,11 @@ def described(t, tools, total):
                  "groups: the committed offsets are the ends", 20)
     seen = rows()
     t.check(all(row[3] == row[4] and row[5] == "0" for row in seen), "groups: no lag", seen)
-    t.check("not exist" in tools.errors("groups", "--describe", "--group", "nobody")
-            if tools.release == "kafka4" else True, "groups: an unknown group")
+    process = t.spawn(tools.at("groups", "--describe", "--group", "nobody"), "groups")
+    process.close_input()
+    process.wait(WAIT_S)
+    text = "\n".join(process.lines) + process.path.with_suffix(".err").read_text()
+    t.check("does not exist" in text, "groups: one that nobody knows", text)
 
 
 def reset(t, tools):
