@@ -1,5 +1,6 @@
 """The servers of a case: a keeper or a broker, by us or by Apache, started from the same configuration file."""
 
+import signal
 import time
 
 from . import places, probe
@@ -56,6 +57,15 @@ class Server:
         """SIGKILL."""
         self.process.kill()
         self.case.say(f"{self.name} killed")
+
+    def freeze(self):
+        """SIGSTOP: it stands still, and its connections stay open."""
+        self.process.child.send_signal(signal.SIGSTOP)
+        self.case.say(f"{self.name} frozen")
+
+    def thaw(self):
+        self.process.child.send_signal(signal.SIGCONT)
+        self.case.say(f"{self.name} thawed")
 
     def restart(self):
         self.stop()
