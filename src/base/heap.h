@@ -14,11 +14,27 @@
 
 #include <stdint.h>
 
+/* Reusable blocks come in powers of two from reusable_bytes_min to reusable_bytes_max. */
+enum {
+    heap_class_count = 11,
+    heap_reusable_bytes_min = 64,
+    heap_reusable_bytes_max = 64 * 1024,
+    heap_class_kept_bytes_max = 512 * 1024, /* Free blocks kept, of each class. */
+};
+
+struct heap_class {
+    void *free; /* Linked through their own first bytes. */
+    size_t kept_bytes;
+};
+
 struct heap {
     size_t limit_bytes;
     size_t used_bytes; /* What was asked for, plus the header of each block. */
     size_t used_bytes_max;
+    size_t kept_bytes; /* In free reusable blocks; they count against the limit too. */
     uint64_t block_count;
+    uint64_t system_take_count; /* Blocks ever taken from the process; a hot path adds none. */
+    struct heap_class classes[heap_class_count];
     bool tracked; /* Blocks are linked, so that heap_deinit frees them. */
     struct list blocks;
 };
@@ -42,11 +58,23 @@ void *heap_take(struct heap *heap, size_t size);
 /* Zeroed. */
 void *heap_take_zeroed(struct heap *heap, size_t size);
 
-/* A new block with the old one's bytes, or NULL with the old one untouched. block may be NULL. */
+/* A block of the new size with the old one's bytes, in its place or in another one; NULL: the limit
+ * is reached, and the old one stays. block may be NULL. */
 void *heap_resize(struct heap *heap, void *block, size_t size);
 
 /* Takes block; NULL is allowed. */
 void heap_give(struct heap *heap, void *block);
+
+/* The same for what comes and goes with every request: the size is rounded up to its class, and a
+ * block that is given back stays here for the next taker. Sizes above heap_reusable_bytes_max work
+ * too, without the staying. */
+void *heap_take_reusable(struct heap *heap, size_t size);
+
+/* Takes block, which came from heap_take_reusable; NULL is allowed. */
+void heap_give_reusable(struct heap *heap, void *block);
+
+/* What heap_take_reusable rounds size up to. */
+size_t heap_reusable_size(size_t size);
 
 /* The size that was asked for. */
 size_t heap_block_size(const void *block);

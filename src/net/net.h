@@ -9,7 +9,9 @@
  * open.
  *
  * Backpressure: a connection is not read while its open replies or unsent bytes are above the
- * limits, or while paused; a peer that does not read is closed after send_timeout_ms.
+ * limits, or while paused; a peer that does not read is closed after send_timeout_ms. Above
+ * connection_count_max nothing is accepted. A peer that has sent its last byte still gets the
+ * replies that are open.
  *
  * Memory: connections and buffers from the heap, counted, limited by the options. Shard: one owner.
  */
@@ -65,6 +67,9 @@ struct net_message_options {
 struct net_message *net_message_acquire(struct heap *heap, struct net_message_options options);
 void net_message_release(struct net_message *message);
 
+/* Bytes that it puts on the wire, those of its cuts too. */
+uint64_t net_message_wire_size(const struct net_message *message);
+
 enum net_verdict_kind {
     NET_FRAME, /* A frame of `length` bytes follows. */
     NET_RAW,   /* No framing from here on: on_raw gets every byte, these four first. */
@@ -94,12 +99,14 @@ struct net_handler {
 struct net_options {
     uint32_t connection_count_max;
     uint32_t connection_count_max_per_address; /* 0: no limit. */
-    uint32_t receive_bytes_first;              /* Size of a fresh receive buffer, e.g. 16 KiB. */
-    uint32_t open_reply_count_max;             /* Of one connection, before it is no longer read. */
-    uint32_t unsent_bytes_max;                 /* The same; cuts count too. */
-    uint32_t idle_timeout_ms;                  /* No byte received for so long: close. 0: never. */
-    uint32_t first_frame_timeout_ms; /* For a connection that has not sent a whole frame. */
-    uint32_t send_timeout_ms;        /* No byte taken by the peer for so long: close. */
+    uint32_t receive_bytes_first;  /* A busy connection's receive buffer, e.g. 16 KiB. */
+    uint32_t open_reply_count_max; /* Of one connection, before it is no longer read. */
+    uint32_t unsent_bytes_max;     /* The same; cuts count too, and replies that wait for others. */
+    uint32_t
+        idle_timeout_ms; /* No byte received, and no reply owed, for so long: close. 0: never. */
+    uint32_t first_frame_timeout_ms; /* For an accepted connection that has not sent a whole frame,
+                                        and for a dialed one that is not connected. 0: never. */
+    uint32_t send_timeout_ms;        /* No byte taken by the peer for so long: close. 0: never. */
     uint32_t backlog;
 };
 
@@ -123,7 +130,8 @@ struct net_listener;
 MUST_CHECK enum err net_init(struct net **net, struct io *io, struct heap *heap, struct diag *diag,
                              struct net_options options);
 
-/* Closes everything and waits for nothing: on_close runs for each connection. */
+/* Closes everything and waits for nothing: on_close runs for each connection. The memory comes back
+ * when the operations in flight have ended, within the next rounds of io_run. */
 void net_deinit(struct net *net);
 
 /* Opens a listening socket and accepts on it; address gets the port that was bound. ERR_BUSY: the
@@ -152,7 +160,7 @@ struct net_reply {
 };
 
 /* NULL: the heap's limit is reached; the protocol closes the connection. Lends: until sent or
- * dropped. */
+ * dropped. Of a connection that is closed: a reply that goes nowhere. */
 struct net_reply *net_reply_reserve(struct net_connection *connection);
 
 /* Takes message. It leaves when all replies reserved before it have left. */

@@ -1,0 +1,183 @@
+#include "net/net_inside.h"
+
+#include <errno.h>
+
+enum { pause_ms = 100, refused_line_period_ms = 1000 };
+
+static void accept_next(struct net_listener *listener);
+
+static void submit(struct net_listener *listener, enum io_kind kind, int32_t handle,
+                   void (*done)(struct io_op *op, int64_t result))
+{
+    assert(!listener->is_busy);
+    listener->is_busy = true;
+    listener->op.kind = kind;
+    listener->op.handle = handle;
+    listener->op.done = done;
+    io_submit(listener->net->io, &listener->op);
+}
+
+static void on_closed(struct io_op *op, int64_t result)
+{
+    struct net_listener *listener = CONTAINER_OF(op, struct net_listener, op);
+    struct net *net = listener->net;
+    (void)result;
+    heap_give(net->heap, listener);
+    net_release(net);
+}
+
+/* Its op has ended: what comes next. */
+static void go_on(struct net_listener *listener)
+{
+    listener->is_busy = false;
+    if (listener->net->is_ending)
+        submit(listener, IO_CLOSE, listener->handle, on_closed);
+    else
+        accept_next(listener);
+}
+
+static void on_refused_closed(struct io_op *op, int64_t result)
+{
+    (void)result;
+    go_on(CONTAINER_OF(op, struct net_listener, op));
+}
+
+static void on_pause_over(struct io_op *op, int64_t result)
+{
+    (void)result;
+    go_on(CONTAINER_OF(op, struct net_listener, op));
+}
+
+static void pause_accepting(struct net_listener *listener)
+{
+    struct io *io = listener->net->io;
+    listener->is_busy = false;
+    listener->op.timer.deadline_ns = io_now_ns(io) + (uint64_t)pause_ms * 1000000;
+    submit(listener, IO_TIMER, io_handle_none, on_pause_over);
+}
+
+/* At most one line a second, so that a flood of connections is not a flood of lines. */
+static void tell_refused(struct net *net, const struct io_address *peer, const char *reason)
+{
+    const uint64_t now_ns = io_now_ns(net->io);
+    net->refused_count++;
+    if (net->refused_line_ns != 0 &&
+        now_ns < net->refused_line_ns + (uint64_t)refused_line_period_ms * 1000000)
+        return;
+    char text[io_address_text_max];
+    diag_warn(net->diag, "refused %u connections, the last one from %s: %s", net->refused_count,
+              io_address_print(peer, text, sizeof text), reason);
+    net->refused_line_ns = now_ns;
+    net->refused_count = 0;
+}
+
+static void refuse(struct net_listener *listener, int32_t handle, const char *reason)
+{
+    tell_refused(listener->net, &listener->op.peer.address, reason);
+    listener->is_busy = false;
+    submit(listener, IO_CLOSE, handle, on_refused_closed);
+}
+
+/* NULL, with the reason, if the connection is to be refused. */
+static struct net_connection_state *make_connection(struct net_listener *listener,
+                                                    const char **reason)
+{
+    struct net *net = listener->net;
+    const struct io_address *peer = &listener->op.peer.address;
+    const enum err err =
+        net_address_table_add(&net->addresses, peer, net->options.connection_count_max_per_address);
+    if (err != ERR_OK) {
+        *reason = err == ERR_LIMIT ? "its address has too many" : "no memory is left";
+        return NULL;
+    }
+    struct net_connection_state *state =
+        net_connection_make(net, listener->handler, listener->user);
+    if (state == NULL) {
+        net_address_table_remove(&net->addresses, peer);
+        *reason = "no memory is left";
+        return NULL;
+    }
+    state->is_counted = true;
+    state->connection.peer = *peer;
+    state->connection.local = listener->address;
+    return state;
+}
+
+static void on_accepted(struct io_op *op, int64_t result)
+{
+    struct net_listener *listener = CONTAINER_OF(op, struct net_listener, op);
+    if (result == -EMFILE || result == -ENFILE || result == -ENOMEM || result == -ENOBUFS) {
+        diag_warn(listener->net->diag, "cannot accept connections: %s",
+                  err_text(err_from_errno((int)result)));
+        pause_accepting(listener);
+        return;
+    }
+    if (result < 0) { /* The connection was gone before it was taken. */
+        go_on(listener);
+        return;
+    }
+    const char *reason = NULL;
+    struct net_connection_state *state =
+        listener->net->is_ending ? NULL : make_connection(listener, &reason);
+    if (state == NULL) {
+        refuse(listener, (int32_t)result, reason == NULL ? "the server stops" : reason);
+        return;
+    }
+    net_timeout_start(&state->connection.net->first_frame, &state->first_frame,
+                      io_now_ns(listener->net->io));
+    net_connection_open(state, (int32_t)result);
+    go_on(listener);
+}
+
+/* Above the limit connections wait in the backlog of the system until others end. */
+static void accept_next(struct net_listener *listener)
+{
+    const struct net *net = listener->net;
+    if (net->connection_count < net->options.connection_count_max)
+        submit(listener, IO_ACCEPT, listener->handle, on_accepted);
+}
+
+void net_listener_resume_all(struct net *net)
+{
+    if (net->is_ending)
+        return;
+    list_each (link, &net->listeners) {
+        struct net_listener *listener = CONTAINER_OF(link, struct net_listener, link);
+        if (!listener->is_busy)
+            accept_next(listener);
+    }
+}
+
+void net_listener_close(struct net_listener *listener)
+{
+    list_remove(&listener->link);
+    if (!listener->is_busy)
+        go_on(listener);
+    else if (listener->op.kind == IO_ACCEPT || listener->op.kind == IO_TIMER)
+        io_cancel(listener->net->io, &listener->op);
+}
+
+static enum err err_of_listen(int32_t error)
+{
+    const enum err err = err_from_errno(error);
+    return err == ERR_BUSY || err == ERR_PERMISSION ? err : ERR_IO;
+}
+
+enum err net_listen(struct net *net, struct io_address *address, const struct net_handler *handler,
+                    void *user)
+{
+    struct net_listener *listener = heap_take_zeroed(net->heap, sizeof *listener);
+    if (listener == NULL)
+        return ERR_NO_MEMORY;
+    const int32_t handle = io_listen(net->io, address, net->options.backlog);
+    if (handle < 0) {
+        heap_give(net->heap, listener);
+        return err_of_listen(handle);
+    }
+    *listener = (struct net_listener){
+        .net = net, .handler = handler, .user = user, .address = *address, .handle = handle};
+    list_push(&net->listeners, &listener->link);
+    net_keep(net);
+    accept_next(listener);
+    return ERR_OK;
+}

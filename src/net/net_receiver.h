@@ -1,0 +1,71 @@
+/* The bytes of one connection on their way in, cut into frames where they lie.
+ *
+ *      buffer:  [ parsed frames | length, part of a frame | room for more ]
+ *                               ^ parsed                  ^ filled        ^ capacity
+ *
+ * A quiet connection holds a small buffer, a busy one a large one. A frame that does not fit moves,
+ * as far as it has come, into a buffer of its own. That one grows with the bytes that arrive, to
+ * the larger of net_receiver_step_bytes and twice what came, whatever length the frame declares.
+ * Bytes move at most once otherwise, and frames that others still hold are left alone.
+ *
+ * It knows neither sockets nor protocols, so that it can be tested and fuzzed with plain bytes.
+ *
+ * Memory: one buffer from the heap. Shard: one owner.
+ */
+#ifndef NET_NET_RECEIVER_H
+#define NET_NET_RECEIVER_H
+
+#include "net/net.h"
+
+enum {
+    net_receiver_quiet_bytes = 512, /* Of a quiet connection's buffer, headers and all. */
+    net_receiver_step_bytes = 64 * 1024,
+    net_receiver_length_bytes = 4,
+};
+
+struct net_receiver {
+    struct heap *heap;
+    struct net_buffer *buffer; /* NULL until the first net_receiver_reserve. */
+    uint32_t filled;
+    uint32_t parsed;
+    uint32_t frame_length; /* Valid if has_length. */
+    bool has_length;       /* The next frame's length has been judged. */
+    bool is_busy;          /* The last bytes filled their room, or nearly. */
+    uint32_t busy_bytes;   /* Size of a busy connection's buffer. */
+};
+
+/* A run of bytes to receive into. */
+struct net_room {
+    uint8_t *data;
+    size_t size;
+};
+
+void net_receiver_init(struct net_receiver *receiver, struct heap *heap, uint32_t busy_bytes);
+void net_receiver_deinit(struct net_receiver *receiver);
+
+/* Makes room for the bytes to come; what is there must have been taken or judged. False: the heap's
+ * limit is reached. */
+MUST_CHECK bool net_receiver_reserve(struct net_receiver *receiver);
+
+/* Lends: until the next call; never empty after a reserve. */
+struct net_room net_receiver_room(const struct net_receiver *receiver);
+
+/* size bytes have been put into the room. */
+void net_receiver_add(struct net_receiver *receiver, size_t size);
+
+/* True: the length of the next frame is there and has not been judged yet. */
+MUST_CHECK bool net_receiver_read_length(const struct net_receiver *receiver, uint32_t *length);
+
+/* The judgement: so many bytes are the next frame. */
+void net_receiver_expect(struct net_receiver *receiver, uint32_t length);
+
+/* True: the whole frame was there and is taken. Lends: as long as receiver->buffer is held. */
+MUST_CHECK bool net_receiver_take_frame(struct net_receiver *receiver, struct net_room *frame);
+
+/* All bytes that are there, frames or not. Lends: as long as receiver->buffer is held. */
+struct slice net_receiver_take_all(struct net_receiver *receiver);
+
+/* Bytes that are there and not taken. */
+uint32_t net_receiver_size(const struct net_receiver *receiver);
+
+#endif

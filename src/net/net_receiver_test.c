@@ -1,0 +1,178 @@
+#include "base/bytes.h"
+#include "base/prng.h"
+#include "net/net_receiver.h"
+#include "test/unit_test.h"
+
+enum { busy_bytes = 16 * 1024 };
+
+static struct heap heap;
+
+static int set_up(void **state)
+{
+    static struct net_receiver receiver;
+    heap_init(&heap, (struct heap_options){.limit_bytes = 64 << 20});
+    net_receiver_init(&receiver, &heap, busy_bytes);
+    *state = &receiver;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    net_receiver_deinit(*state);
+    assert_int_equal(heap.block_count, 0);
+    heap_deinit(&heap);
+    return 0;
+}
+
+/* Gives as many of the bytes as there is room for; how many. */
+static size_t give(struct net_receiver *receiver, const uint8_t *data, size_t size)
+{
+    assert_true(net_receiver_reserve(receiver));
+    const struct net_room room = net_receiver_room(receiver);
+    size = min_size(size, room.size);
+    memcpy(room.data, data, size);
+    net_receiver_add(receiver, size);
+    return size;
+}
+
+/* The next whole frame, whatever its length. */
+static bool take(struct net_receiver *receiver, struct net_room *frame)
+{
+    uint32_t length;
+    if (net_receiver_read_length(receiver, &length))
+        net_receiver_expect(receiver, length);
+    return net_receiver_take_frame(receiver, frame);
+}
+
+static uint8_t byte_of(uint64_t frame, uint64_t at)
+{
+    return (uint8_t)(frame * 7 + at * 3 + (at >> 8));
+}
+
+static void check_frame(struct net_room frame, uint64_t number, size_t size)
+{
+    assert_int_equal(frame.size, size);
+    for (size_t at = 0; at < size; at++)
+        assert_int_equal(frame.data[at], byte_of(number, at));
+}
+
+/* Frames of random sizes in random pieces come out as they were put in, also when some of them are
+ * held while others come. */
+static void random_frames_in_random_pieces(void **state)
+{
+    enum { stream_bytes = 4 << 20, frame_count_max = 4000, held_count = 3 };
+    struct net_receiver *receiver = *state;
+    static uint8_t stream[stream_bytes];
+    static size_t sizes[frame_count_max];
+    struct prng prng;
+    prng_init(&prng, 11);
+    size_t stream_size = 0;
+    uint64_t put = 0;
+    for (; put < frame_count_max; put++) {
+        const uint64_t size_max = prng_chance(&prng, 1, 100) ? 300000 : 3000;
+        sizes[put] = prng_below(&prng, size_max);
+        if (stream_size + 4 + sizes[put] > stream_bytes)
+            break;
+        store_u32(stream + stream_size, (uint32_t)sizes[put]);
+        for (size_t at = 0; at < sizes[put]; at++)
+            stream[stream_size + 4 + at] = byte_of(put, at);
+        stream_size += 4 + sizes[put];
+    }
+
+    struct net_buffer *held[held_count] = {0};
+    struct net_room held_frames[held_count];
+    uint64_t taken = 0;
+    for (size_t given = 0; given < stream_size;) {
+        const size_t piece = 1 + prng_below(&prng, prng_chance(&prng, 1, 2) ? 40 : 20000);
+        given += give(receiver, stream + given, min_size(piece, stream_size - given));
+        for (struct net_room frame; take(receiver, &frame); taken++) {
+            const size_t slot = taken % held_count;
+            if (held[slot] != NULL) {
+                check_frame(held_frames[slot], taken - held_count, sizes[taken - held_count]);
+                net_buffer_release(held[slot]);
+            }
+            held[slot] = receiver->buffer;
+            held_frames[slot] = frame;
+            net_buffer_acquire(receiver->buffer);
+        }
+    }
+    assert_int_equal(taken, put);
+    assert_int_equal(net_receiver_size(receiver), 0);
+    for (size_t slot = 0; slot < held_count; slot++)
+        net_buffer_release(held[slot]);
+}
+
+static void a_declared_length_takes_no_memory(void **state)
+{
+    struct net_receiver *receiver = *state;
+    static const uint8_t length[] = {0x7f, 0xff, 0xff, 0xff};
+    static uint8_t zeros[1000];
+    assert_int_equal(give(receiver, length, sizeof length), sizeof length);
+    struct net_room frame;
+    assert_false(take(receiver, &frame));
+    size_t received = sizeof length;
+    while (received < 5 << 20) {
+        received += give(receiver, zeros, sizeof zeros);
+        assert_false(take(receiver, &frame));
+        assert_true(heap.used_bytes <= max_size(2 * received, net_receiver_step_bytes) + 1024);
+    }
+}
+
+static void a_quiet_connection_holds_little(void **state)
+{
+    struct net_receiver *receiver = *state;
+    static uint8_t stream[20000];
+    struct net_room frame;
+    store_u32(stream, sizeof stream - 4);
+    for (size_t given = 0; given < sizeof stream;) {
+        assert_false(take(receiver, &frame));
+        given += give(receiver, stream + given, sizeof stream - given);
+    }
+    assert_true(take(receiver, &frame));
+    assert_true(heap.used_bytes > sizeof stream);
+
+    store_u32(stream, 10);
+    give(receiver, stream, 14);
+    assert_true(take(receiver, &frame));
+    assert_true(net_receiver_reserve(receiver));
+    assert_true(heap.used_bytes <= net_receiver_quiet_bytes + 32);
+}
+
+static void the_heap_can_say_no(void **state)
+{
+    struct net_receiver *receiver = *state;
+    heap.limit_bytes = 100;
+    assert_false(net_receiver_reserve(receiver));
+    heap.limit_bytes = 2000;
+    assert_true(net_receiver_reserve(receiver));
+    uint8_t length[4] = {0};
+    store_u32(length, 60000);
+    give(receiver, length, sizeof length);
+    struct net_room frame;
+    assert_false(take(receiver, &frame));
+    assert_false(net_receiver_reserve(receiver));
+}
+
+static void raw_bytes_come_out_at_once(void **state)
+{
+    struct net_receiver *receiver = *state;
+    assert_int_equal(net_receiver_take_all(receiver).size, 0);
+    give(receiver, (const uint8_t *)"ruok", 4);
+    assert_true(slice_equal_text(net_receiver_take_all(receiver), "ruok"));
+    give(receiver, (const uint8_t *)"\n", 1);
+    assert_true(slice_equal_text(net_receiver_take_all(receiver), "\n"));
+}
+
+#define RECEIVER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RECEIVER_TEST(random_frames_in_random_pieces),
+        RECEIVER_TEST(a_declared_length_takes_no_memory),
+        RECEIVER_TEST(a_quiet_connection_holds_little),
+        RECEIVER_TEST(the_heap_can_say_no),
+        RECEIVER_TEST(raw_bytes_come_out_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

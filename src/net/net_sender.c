@@ -1,0 +1,173 @@
+#include "net/net_sender.h"
+
+/* An operation in flight. */
+struct net_sending {
+    struct io_op op;
+    struct net_sender *sender;
+    struct iovec vectors[net_sender_vector_count_max];
+};
+
+_Static_assert((int)net_sender_vector_count_max <= (int)io_vector_count_max,
+               "the world takes as many vectors");
+_Static_assert(sizeof(struct net_sending) <= 1024, "it fits a class of reusable blocks");
+
+void net_sender_init(struct net_sender *sender, struct io *io, struct heap *heap,
+                     void (*on_sent)(struct net_sender *sender, int64_t result))
+{
+    *sender = (struct net_sender){.io = io, .heap = heap, .on_sent = on_sent};
+    list_init(&sender->messages);
+}
+
+static struct net_message *message_of(struct list *link)
+{
+    return CONTAINER_OF(link, struct net_message, link);
+}
+
+static struct net_message *first_message(const struct net_sender *sender)
+{
+    struct list *first = list_first(&sender->messages);
+    return first == NULL ? NULL : message_of(first);
+}
+
+bool net_sender_is_empty(const struct net_sender *sender)
+{
+    return list_empty(&sender->messages);
+}
+
+void net_sender_add(struct net_sender *sender, struct net_message *message)
+{
+    assert(message->size <= message->capacity && message->cut_count <= message->cut_capacity);
+    const uint64_t size = net_message_wire_size(message);
+    if (size == 0) {
+        net_message_release(message);
+        return;
+    }
+    sender->unsent_bytes += size;
+    list_push(&sender->messages, &message->link);
+}
+
+/* Where the run of data that starts at position ends: before the next cut, or with the message. */
+static uint32_t run_end(const struct net_message *message, uint32_t cut_index)
+{
+    return cut_index < message->cut_count ? message->cuts[cut_index].position : message->size;
+}
+
+/* Removes the messages from the front that are wholly sent, and steps over empty cuts. */
+static void step_over_sent(struct net_sender *sender)
+{
+    for (;;) {
+        struct net_message *message = first_message(sender);
+        if (message == NULL || sender->first_position < run_end(message, sender->first_cut_index))
+            return;
+        if (sender->first_cut_index < message->cut_count) {
+            if (sender->first_cut_sent < message->cuts[sender->first_cut_index].size)
+                return;
+            sender->first_cut_index++;
+        } else {
+            list_remove(&message->link);
+            net_message_release(message);
+            sender->first_position = 0;
+            sender->first_cut_index = 0;
+        }
+        sender->first_cut_sent = 0;
+    }
+}
+
+/* The data from the front up to the next cut, or as much as one operation may carry. */
+static void gather(const struct net_sender *sender, struct net_sending *sending)
+{
+    uint32_t position = sender->first_position;
+    uint32_t cut_index = sender->first_cut_index;
+    uint32_t left = net_sender_op_bytes_max;
+    uint32_t count = 0;
+    list_each (link, &sender->messages) {
+        struct net_message *message = message_of(link);
+        const uint32_t end = run_end(message, cut_index);
+        const uint32_t size = end - position < left ? end - position : left;
+        if (size > 0)
+            sending->vectors[count++] =
+                (struct iovec){.iov_base = message->data + position, .iov_len = size};
+        left -= size;
+        if (left == 0 || count == net_sender_vector_count_max || cut_index < message->cut_count)
+            break;
+        position = 0;
+        cut_index = 0;
+    }
+    sending->op.write.vectors = sending->vectors;
+    sending->op.write.vector_count = count;
+}
+
+/* A run that ends in a cut may be followed by runs only after the cut. */
+static void prepare(const struct net_sender *sender, struct net_sending *sending)
+{
+    const struct net_message *message = first_message(sender);
+    if (sender->first_position < run_end(message, sender->first_cut_index)) {
+        sending->op.kind = IO_SEND;
+        gather(sender, sending);
+        return;
+    }
+    const struct net_cut *cut = &message->cuts[sender->first_cut_index];
+    sending->op.kind = IO_SEND_FILE;
+    sending->op.send_file.file = cut->file;
+    sending->op.send_file.offset = cut->offset + sender->first_cut_sent;
+    sending->op.send_file.size =
+        min_u64(cut->size - sender->first_cut_sent, net_sender_op_bytes_max);
+}
+
+static void account_data(struct net_sender *sender, uint64_t size)
+{
+    while (size > 0) {
+        const struct net_message *message = first_message(sender);
+        const uint32_t run = run_end(message, sender->first_cut_index) - sender->first_position;
+        const uint32_t sent = (uint32_t)min_u64(size, run);
+        sender->first_position += sent;
+        size -= sent;
+        step_over_sent(sender);
+    }
+}
+
+static void on_done(struct io_op *op, int64_t result)
+{
+    struct net_sending *sending = CONTAINER_OF(op, struct net_sending, op);
+    struct net_sender *sender = sending->sender;
+    const bool is_file = op->kind == IO_SEND_FILE;
+    sender->sending = NULL;
+    heap_give_reusable(sender->heap, sending);
+    if (result > 0) {
+        sender->unsent_bytes -= (uint64_t)result;
+        if (is_file) {
+            sender->first_cut_sent += (uint64_t)result;
+            step_over_sent(sender);
+        } else {
+            account_data(sender, (uint64_t)result);
+        }
+    }
+    sender->on_sent(sender, result);
+}
+
+bool net_sender_flush(struct net_sender *sender, int32_t handle)
+{
+    if (sender->sending != NULL)
+        return true;
+    step_over_sent(sender);
+    if (net_sender_is_empty(sender))
+        return true;
+    struct net_sending *sending = heap_take_reusable(sender->heap, sizeof *sending);
+    if (sending == NULL)
+        return false;
+    sending->op = (struct io_op){.handle = handle, .done = on_done};
+    sending->sender = sender;
+    prepare(sender, sending);
+    sender->sending = sending;
+    io_submit(sender->io, &sending->op);
+    return true;
+}
+
+void net_sender_clear(struct net_sender *sender)
+{
+    assert(sender->sending == NULL);
+    for (struct list *link = list_pop(&sender->messages); link != NULL;
+         link = list_pop(&sender->messages))
+        net_message_release(message_of(link));
+    sender->unsent_bytes = 0;
+}

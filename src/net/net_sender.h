@@ -1,0 +1,50 @@
+/* The bytes of one connection on their way out: messages in order, coalesced into as few operations
+ * as their cuts allow.
+ *
+ *      messages: [ data  data | cut | data ] [ data ] [ cut ]
+ *      ops:        IO_SEND      IO_SEND_FILE  IO_SEND  IO_SEND_FILE
+ *
+ * One operation is in flight at a time, and none is larger than net_sender_op_bytes_max, so that
+ * its end shows that the peer takes bytes.
+ *
+ * Memory: one block from the heap while an operation is in flight. Shard: one owner.
+ */
+#ifndef NET_NET_SENDER_H
+#define NET_NET_SENDER_H
+
+#include "net/net.h"
+
+enum { net_sender_op_bytes_max = 256 * 1024, net_sender_vector_count_max = 52 };
+
+struct net_sending;
+
+struct net_sender {
+    struct io *io;
+    struct heap *heap;
+    struct list messages;        /* Of struct net_message; the first may be partly sent. */
+    uint32_t first_position;     /* Bytes of the first message's data already sent. */
+    uint32_t first_cut_index;    /* Its cuts already sent, and of the next one */
+    uint64_t first_cut_sent;     /* so many bytes. */
+    uint64_t unsent_bytes;       /* Cuts too. */
+    struct net_sending *sending; /* NULL: no operation is in flight. */
+    /* An operation has ended: bytes or a negative errno. */
+    void (*on_sent)(struct net_sender *sender, int64_t result);
+};
+
+void net_sender_init(struct net_sender *sender, struct io *io, struct heap *heap,
+                     void (*on_sent)(struct net_sender *sender, int64_t result));
+
+/* Takes message: behind all others. */
+void net_sender_add(struct net_sender *sender, struct net_message *message);
+
+/* Starts an operation if none is in flight and there is something to send. False: the heap's limit
+ * is reached. */
+MUST_CHECK bool net_sender_flush(struct net_sender *sender, int32_t handle);
+
+/* Everything was sent. */
+bool net_sender_is_empty(const struct net_sender *sender);
+
+/* Drops all messages, once no operation is in flight. */
+void net_sender_clear(struct net_sender *sender);
+
+#endif
