@@ -1,0 +1,47 @@
+#include "cli/keeper_service.h"
+
+enum {
+    mib = 1 << 20,
+    slack_mib = 64, /* Buffers and tables beyond what memory.limitMb counts. */
+};
+
+static struct keeper_service *keeper_of(struct service *service)
+{
+    return CONTAINER_OF(service, struct keeper_service, service);
+}
+
+static enum err start(struct service *service, struct shard *shard)
+{
+    struct keeper_service *keeper = keeper_of(service);
+    return keeper_server_start(&keeper->server, shard, &keeper->config);
+}
+
+static void on_stopped(void *context)
+{
+    shard_stop(context);
+}
+
+static void stop(struct service *service, struct shard *shard)
+{
+    keeper_server_stop(keeper_of(service)->server, on_stopped, shard);
+}
+
+static void end(struct service *service)
+{
+    keeper_server_free(keeper_of(service)->server);
+}
+
+enum err keeper_service_init(struct keeper_service *keeper, struct heap *heap, struct diag *diag,
+                             struct config_source source)
+{
+    *keeper = (struct keeper_service){0};
+    const enum err err = keeper_config_load(&keeper->config, heap, diag, source);
+    keeper->service = (struct service){
+        .name = "keeper",
+        .heap_bytes_max = (size_t)(keeper->config.memory_mib_max + slack_mib) * mib,
+        .start = start,
+        .stop = stop,
+        .end = end,
+    };
+    return err;
+}
