@@ -81,7 +81,6 @@ struct group {
     struct list link;      /* In the coordinator's list. */
     struct group_coordinator *coordinator;
     struct slice id; /* Behind this struct. */
-    int32_t offsets_partition;
     enum group_state state;
     int32_t generation;
     struct slice protocol_type; /* Null: never had a member. A block of its own. */

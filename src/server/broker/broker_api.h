@@ -6,6 +6,7 @@
 #ifndef SERVER_BROKER_BROKER_API_H
 #define SERVER_BROKER_BROKER_API_H
 
+#include "broker/group_coordinator.h"
 #include "server/broker/broker_request.h"
 
 enum { broker_api_key_count = 76 };
@@ -44,6 +45,10 @@ void api_init_producer_id(struct broker_request *request);
 void api_delete_records(struct broker_request *request);
 void api_offset_for_leader_epoch(struct broker_request *request);
 void api_describe_log_dirs(struct broker_request *request);
+
+/* The answers to requests that waited in a group; ticket is the request. */
+void api_join_group_reply(void *ticket, const struct group_joined *joined);
+void api_sync_group_reply(void *ticket, const struct group_synced *synced);
 
 /* The answer to an ApiVersions request of a version that we do not know. */
 void api_api_versions_unknown(struct broker_request *request);

@@ -148,8 +148,8 @@ static void on_offline(void *context, struct log_directory *directory, const cha
 
 static void on_leadership(void *context, struct partition *partition)
 {
-    (void)context;
-    (void)partition;
+    struct broker_server *server = context;
+    group_service_on_leadership(&server->groups, partition);
 }
 
 static enum err open_directory(struct broker_server *server, const char *path)
@@ -416,6 +416,8 @@ static enum err init(struct broker_server *server)
         err = partition_table_init(&server->partitions, server->heap, server->diag,
                                    server->hash_seed, events);
     if (err == ERR_OK)
+        err = group_service_init(&server->groups, server);
+    if (err == ERR_OK)
         err = resolve_listeners(server);
     if (err == ERR_OK)
         err = open_directories(server);
@@ -493,6 +495,7 @@ void broker_server_deinit(struct broker_server *server)
 {
     if (server == NULL)
         return;
+    group_service_deinit(&server->groups);
     if (server->control != NULL)
         control_deinit(server->control);
     if (server->net != NULL)

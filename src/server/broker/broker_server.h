@@ -18,6 +18,7 @@
 #include "server/broker/broker_config.h"
 #include "server/broker/broker_request.h"
 #include "server/broker/control.h"
+#include "server/broker/group_service.h"
 #include "server/broker/partition_table.h"
 #include "shard/shard.h"
 
@@ -45,6 +46,7 @@ struct broker_server {
     struct partition_table partitions;
     struct fetch_session_cache fetch_sessions;
     struct auto_topic auto_topics;
+    struct group_service groups;
     struct delay_queue delays;
     struct delay tick;
     struct broker_request_pool requests;
