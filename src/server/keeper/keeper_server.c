@@ -37,10 +37,12 @@ static void close_session(struct keeper_server *server, int64_t session_id)
                    (uint64_t)session_id, code_name(code));
 }
 
+/* One that is taken from the table must be closed, so none is taken while that is not possible. */
 static void expire_sessions(struct keeper_server *server)
 {
     int64_t session_id;
-    while (keeper_expire_next(&server->keeper, keeper_server_now_ms(server), &session_id))
+    while (keeper_write_is_possible(server) &&
+           keeper_expire_next(&server->keeper, keeper_server_now_ms(server), &session_id))
         close_session(server, session_id);
 }
 

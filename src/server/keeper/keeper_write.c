@@ -242,6 +242,11 @@ static enum code admit(struct keeper_server *server, const struct keeper_write_r
     return CODE_SYSTEM_ERROR;
 }
 
+bool keeper_write_is_possible(struct keeper_server *server)
+{
+    return admit(server, &(struct keeper_write_request){.is_essential = true}) == CODE_OK;
+}
+
 enum code keeper_write_start(struct keeper_server *server,
                              const struct keeper_write_request *request)
 {

@@ -55,6 +55,9 @@ struct keeper_write_request {
 enum code keeper_write_start(struct keeper_server *server,
                              const struct keeper_write_request *request);
 
+/* Whether the server could write something small and essential now. */
+bool keeper_write_is_possible(struct keeper_server *server);
+
 /* Whether so much is on its way that links should not be read. */
 bool keeper_write_is_saturated(const struct keeper_server *server);
 
