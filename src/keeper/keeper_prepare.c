@@ -693,35 +693,47 @@ static enum code prepare_in_multi(const struct preparation *work, const struct r
     return code == CODE_MARSHALLING_ERROR ? code : CODE_OK;
 }
 
-/* *refusal: why there is no transaction. Otherwise the result is why all of it fails: an operation
- * that cannot be understood. */
-static enum code prepare_multi(const struct preparation *work, enum code *refusal)
+/* Decodes and decides operation by operation. *refusal: why it cannot be understood or decided;
+ * otherwise the result is why all of it fails. */
+static enum code prepare_parts(const struct preparation *work, struct op_list *list,
+                               enum code *refusal)
 {
     struct slice input = work->request->body;
-    struct op_list list = {0};
     bool has_failed = false;
     enum code code = CODE_OK;
     for (;;) {
         struct zk_multi_header header;
         *refusal = decode(work, &zk_multi_header_wire, &input, &header);
-        if (*refusal != CODE_OK)
-            return *refusal;
-        if (header.done)
-            break;
+        if (*refusal != CODE_OK || header.done)
+            return code;
         struct request request = {.type = header.type};
         *refusal = decode_multi_request(work, &input, &request);
-        struct txn_op *op = *refusal == CODE_OK ? add_op(&list, work->arena) : NULL;
+        if (*refusal != CODE_OK)
+            return code;
+        struct txn_op *op = add_op(list, work->arena);
         if (op == NULL) {
-            *refusal = *refusal == CODE_OK ? CODE_SYSTEM_ERROR : *refusal;
-            return *refusal;
+            *refusal = CODE_SYSTEM_ERROR;
+            return code;
         }
         const enum code failure = prepare_in_multi(work, &request, &has_failed, op);
         code = code == CODE_OK ? failure : code;
     }
+}
+
+/* *refusal: why there is no transaction. Otherwise the result is why all of it fails. Unlike other
+ * requests that cannot be understood, such a multi uses up a zxid. */
+static enum code prepare_multi(const struct preparation *work, enum code *refusal)
+{
+    struct op_list list = {0};
+    const enum code code = prepare_parts(work, &list, refusal);
+    if (*refusal == CODE_MARSHALLING_ERROR) {
+        *refusal = CODE_OK;
+        return CODE_MARSHALLING_ERROR;
+    }
     work->txn->op = (struct txn_op){.type = OP_MULTI};
     work->txn->ops = list.items;
     work->txn->op_count = list.count;
-    return code;
+    return *refusal == CODE_OK ? code : *refusal;
 }
 
 /* --- the way in --- */
