@@ -633,9 +633,10 @@ static uint64_t wait_limit_ns(const struct uv *uv, uint64_t wait_ns)
     return min_u64(wait_ns, first->deadline_ns - uv->now_ns);
 }
 
+/* It may run before libuv waits, if starting took as long as the limit: then it must not wait. */
 static void on_wait_limit(uv_timer_t *timer)
 {
-    (void)timer;
+    uv_stop(timer->loop);
 }
 
 static void on_wake(uv_async_t *async)
