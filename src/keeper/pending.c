@@ -28,7 +28,7 @@ static void drop(struct pending *pending, struct pending_znode *znode)
     acl_table_release(&pending->tree->acls, znode->state.acl);
     list_remove(&znode->link);
     hash_table_remove(&pending->by_path, &znode->by_path);
-    heap_give(pending->heap, znode);
+    heap_give_reusable(pending->heap, znode);
 }
 
 void pending_deinit(struct pending *pending)
@@ -85,7 +85,7 @@ bool pending_look(const struct pending *pending, struct slice path, struct pendi
 static struct pending_znode *add(struct pending *pending, struct slice path)
 {
     assert(path.size <= UINT32_MAX);
-    struct pending_znode *znode = heap_take(pending->heap, sizeof *znode + path.size);
+    struct pending_znode *znode = heap_take_reusable(pending->heap, sizeof *znode + path.size);
     if (znode == NULL)
         return NULL;
     *znode = (struct pending_znode){.path_size = (uint32_t)path.size};

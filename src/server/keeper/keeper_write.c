@@ -27,7 +27,7 @@ static void release(struct keeper_server *server, struct keeper_write *write)
 {
     assert(list_empty(&write->waits));
     if (write->record != write->inline_record)
-        heap_give(server->shard->heap, write->record);
+        heap_give_reusable(server->shard->heap, write->record);
     write->record = NULL;
     if (server->free_write_count >= keeper_write_free_count_max) {
         heap_give(server->shard->heap, write);
@@ -189,7 +189,7 @@ static void submit(struct keeper_server *server, struct keeper_write *write,
     write->record_size = txn_codec_record_bytes(txn);
     write->record = write->inline_record;
     if (write->record_size > keeper_write_inline_bytes)
-        write->record = heap_take(server->shard->heap, write->record_size);
+        write->record = heap_take_reusable(server->shard->heap, write->record_size);
     if (write->record == NULL)
         io_fatal(server->shard->io, "no memory for a transaction of %zu bytes", write->record_size);
     txn_codec_encode_record(txn, write->record);
@@ -234,7 +234,7 @@ static enum code admit(struct keeper_server *server, const struct keeper_write_r
 {
     const struct heap *heap = server->shard->heap;
     const uint64_t bytes = 2 * request->body.size + record_slack_bytes;
-    if (heap->limit_bytes - heap->used_bytes < bytes)
+    if (heap->limit_bytes < heap->used_bytes + bytes)
         return CODE_SYSTEM_ERROR;
     const enum err err = journal_admit(&server->journal, bytes);
     if (err == ERR_OK || (err == ERR_NO_SPACE && request->is_essential))

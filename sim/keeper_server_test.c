@@ -1,0 +1,394 @@
+/* The keeper server in the simulated world, by a client that speaks the protocol by hand. */
+#include "server/keeper/keeper_server.h"
+#include "test/unit_test.h"
+
+#include "base/bytes.h"
+#include "sim/sim_node.h"
+
+#include <stdio.h>
+
+enum { client_heap_bytes = 64 << 20, frame_bytes_max = 64 * 1024, rounds_max = 10000000 };
+
+enum { OPEN_ACL = 31 };
+
+struct client {
+    struct heap heap;
+    struct net *net;
+    struct net_connection *connection;
+    uint64_t frame_count; /* Received. */
+    uint64_t event_count;
+    int64_t session_id;
+    uint8_t password[16];
+    int32_t xid;
+    int32_t code;
+    uint8_t last[frame_bytes_max];
+    size_t last_size;
+    bool is_closed;
+};
+
+struct world {
+    struct sim sim;
+    struct sim_node *node;
+    struct shard shard;
+    struct keeper_config config;
+    struct keeper_server *server;
+    struct client client;
+    size_t used_bytes_before; /* Of the node's heap, without a server. */
+};
+
+/* ---- a client ---- */
+
+static bool on_open(struct net_connection *connection)
+{
+    struct client *client = connection->user;
+    client->connection = connection;
+    return true;
+}
+
+static struct net_verdict on_length(struct net_connection *connection, uint32_t length)
+{
+    (void)connection;
+    return (struct net_verdict){.kind = NET_FRAME, .length = length};
+}
+
+static void on_frame(struct net_connection *connection, uint8_t *data, size_t size)
+{
+    struct client *client = connection->user;
+    assert_true(size <= sizeof client->last);
+    memcpy(client->last, data, size);
+    client->last_size = size;
+    if (client->frame_count > 0 && load_i32(data) == -1) {
+        client->event_count++;
+        return;
+    }
+    client->frame_count++;
+    if (client->frame_count > 1)
+        client->code = load_i32(data + 12);
+}
+
+static void on_raw(struct net_connection *connection, struct slice bytes)
+{
+    (void)connection;
+    (void)bytes;
+}
+
+static void on_close(struct net_connection *connection, const char *reason)
+{
+    struct client *client = connection->user;
+    (void)reason;
+    client->is_closed = true;
+    client->connection = NULL;
+}
+
+static const struct net_handler client_handler = {
+    .on_open = on_open,
+    .on_length = on_length,
+    .on_frame = on_frame,
+    .on_raw = on_raw,
+    .on_close = on_close,
+};
+
+static void send_frame(struct client *client, const uint8_t *payload, size_t size)
+{
+    struct net_message *message =
+        net_message_acquire(&client->heap, (struct net_message_options){.capacity = 4096});
+    assert_non_null(message);
+    store_u32(message->data, (uint32_t)size);
+    memcpy(message->data + 4, payload, size);
+    message->size = (uint32_t)size + 4;
+    net_push(client->connection, message);
+}
+
+/* Runs the world until the client has so many replies, or is closed. */
+static void await(struct world *world, uint64_t frame_count)
+{
+    struct client *client = &world->client;
+    for (int i = 0; i < rounds_max; i++) {
+        if (client->is_closed || client->frame_count >= frame_count)
+            return;
+        io_run(world->node->io, UINT64_MAX);
+    }
+    fail_msg("no reply");
+}
+
+static uint8_t *put_text(uint8_t *at, const char *text)
+{
+    const size_t size = strlen(text);
+    store_u32(at, (uint32_t)size);
+    memcpy(at + 4, text, size);
+    return at + 4 + size;
+}
+
+static uint8_t *begin(struct client *client, uint8_t *frame, enum op op, const char *path)
+{
+    store_i32(frame, ++client->xid);
+    store_i32(frame + 4, op);
+    return path == NULL ? frame + 8 : put_text(frame + 8, path);
+}
+
+static void send_create(struct client *client, const char *path, int32_t flags)
+{
+    uint8_t frame[512];
+    uint8_t *at = put_text(begin(client, frame, OP_CREATE, path), "data");
+    store_i32(at, 1);
+    store_i32(at + 4, OPEN_ACL);
+    at = put_text(put_text(at + 8, "world"), "anyone");
+    store_i32(at, flags);
+    send_frame(client, frame, (size_t)(at + 4 - frame));
+}
+
+static void send_set(struct client *client, const char *path, const char *data)
+{
+    uint8_t frame[512];
+    uint8_t *at = put_text(begin(client, frame, OP_SET_DATA, path), data);
+    store_i32(at, -1);
+    send_frame(client, frame, (size_t)(at + 4 - frame));
+}
+
+static void send_read(struct client *client, enum op op, const char *path, bool watch)
+{
+    uint8_t frame[512];
+    uint8_t *at = begin(client, frame, op, path);
+    *at = watch;
+    send_frame(client, frame, (size_t)(at + 1 - frame));
+}
+
+static void send_connect(struct client *client, int32_t timeout_ms)
+{
+    uint8_t frame[45] = {0};
+    store_i32(frame + 12, timeout_ms);
+    store_i64(frame + 16, client->session_id);
+    store_i32(frame + 24, 16);
+    memcpy(frame + 28, client->password, 16);
+    send_frame(client, frame, sizeof frame);
+}
+
+static void connect_client(struct world *world, int32_t timeout_ms)
+{
+    struct client *client = &world->client;
+    const struct net_options options = {
+        .connection_count_max = 10,
+        .receive_bytes_first = 4096,
+        .open_reply_count_max = 100,
+        .unsent_bytes_max = 1 << 20,
+    };
+    if (client->net == NULL) {
+        heap_init(&client->heap,
+                  (struct heap_options){.limit_bytes = client_heap_bytes, .tracked = true});
+        assert_int_equal(ERR_OK, net_init(&client->net, world->node->io, &client->heap,
+                                          world->node->diag, options));
+    }
+    client->frame_count = 0;
+    client->is_closed = false;
+    assert_int_equal(ERR_OK,
+                     net_connect(client->net, &world->server->address, &client_handler, client));
+    while (client->connection == NULL && !client->is_closed)
+        io_run(world->node->io, UINT64_MAX);
+    send_connect(client, timeout_ms);
+    await(world, 1);
+    if (client->is_closed)
+        return;
+    client->session_id = load_i64(client->last + 8);
+    memcpy(client->password, client->last + 20, 16);
+}
+
+/* ---- a world with a server ---- */
+
+static void start_server(struct world *world)
+{
+    const struct config_source source = {
+        "zoo.cfg", slice_from_text("dataDir=/data\nclientPort=2181\ntickTime=100\n"
+                                   "disk.reserveMb=0\nsnapCount=1000\npreAllocSize=64\n"
+                                   "4lw.commands.whitelist=*\nclientPortAddress=127.0.0.1\n")};
+    world->shard = (struct shard){.name = "keeper",
+                                  .io = world->node->io,
+                                  .heap = &world->node->heap,
+                                  .diag = world->node->diag};
+    assert_int_equal(
+        ERR_OK, keeper_config_load(&world->config, &world->node->heap, world->node->diag, source));
+    world->used_bytes_before = world->node->heap.used_bytes;
+    assert_int_equal(ERR_OK, keeper_server_start(&world->server, &world->shard, &world->config));
+}
+
+static void start(struct world *world)
+{
+    memset(world, 0, sizeof *world);
+    sim_init(&world->sim, (struct sim_options){.seed = 1, .node_count = 1});
+    world->node = world->sim.nodes[0];
+    start_server(world);
+}
+
+static void on_stopped(void *context)
+{
+    *(bool *)context = true;
+}
+
+static void stop_server(struct world *world)
+{
+    bool is_stopped = false;
+    keeper_server_stop(world->server, on_stopped, &is_stopped);
+    while (!is_stopped)
+        io_run(world->node->io, UINT64_MAX);
+    keeper_server_free(world->server);
+}
+
+static void end(struct world *world)
+{
+    if (world->client.net != NULL) {
+        net_deinit(world->client.net);
+        for (int i = 0; i < 100; i++)
+            io_run(world->node->io, 0);
+        heap_deinit(&world->client.heap);
+    }
+    sim_deinit(&world->sim);
+}
+
+/* ---- tests ---- */
+
+static struct world world;
+
+static void test_writes_survive_a_restart(void **state)
+{
+    (void)state;
+    start(&world);
+    connect_client(&world, 10000);
+    send_create(&world.client, "/a", 0);
+    send_create(&world.client, "/a", 0);
+    await(&world, 3);
+    assert_int_equal(CODE_NODE_EXISTS, world.client.code);
+    const int64_t zxid = world.server->keeper.zxid_applied;
+    stop_server(&world);
+    start_server(&world);
+    assert_true(world.server->keeper.zxid_applied == zxid);
+    assert_non_null(tree_find(&world.server->keeper.tree, SLICE_LITERAL("/a")));
+    connect_client(&world, 10000); /* The same session. */
+    send_read(&world.client, OP_GET_DATA, "/a", false);
+    await(&world, 2);
+    assert_int_equal(CODE_OK, world.client.code);
+    stop_server(&world);
+    end(&world);
+}
+
+/* Reads behind the client's own write see it, and come in order. */
+static void test_reads_wait_for_own_writes(void **state)
+{
+    (void)state;
+    start(&world);
+    connect_client(&world, 10000);
+    send_create(&world.client, "/a", 0);
+    send_read(&world.client, OP_GET_DATA, "/a", true);
+    send_set(&world.client, "/a", "new");
+    send_read(&world.client, OP_GET_DATA, "/a", false);
+    await(&world, 5);
+    assert_int_equal(CODE_OK, world.client.code);
+    assert_int_equal(1, world.client.event_count);
+    assert_memory_equal("\0\0\0\3new", world.client.last + 16, 7);
+    assert_int_equal(4, load_i32(world.client.last));
+    stop_server(&world);
+    end(&world);
+}
+
+static void test_an_expired_session_takes_its_ephemerals(void **state)
+{
+    (void)state;
+    start(&world);
+    connect_client(&world, 500);
+    send_create(&world.client, "/e", 1);
+    await(&world, 2);
+    assert_non_null(tree_find(&world.server->keeper.tree, SLICE_LITERAL("/e")));
+    while (!world.client.is_closed)
+        io_run(world.node->io, UINT64_MAX);
+    assert_null(tree_find(&world.server->keeper.tree, SLICE_LITERAL("/e")));
+    const int64_t old = world.client.session_id;
+    connect_client(&world, 500);
+    assert_int_equal(0, world.client.session_id); /* It cannot be resumed. */
+    assert_true(old != 0);
+    stop_server(&world);
+    end(&world);
+}
+
+/* Many transactions, so that snapshots are taken, the journal moves on, and a restart uses both. */
+static void test_snapshots_while_serving(void **state)
+{
+    (void)state;
+    start(&world);
+    connect_client(&world, 10000);
+    char path[32];
+    for (int i = 0; i < 5000; i++) {
+        snprintf(path, sizeof path, "/n%d", i);
+        send_create(&world.client, path, 0);
+        if (i % 50 == 49)
+            await(&world, (uint64_t)i + 2);
+    }
+    assert_int_equal(CODE_OK, world.client.code);
+    assert_true(world.server->stats.snapshot_count >= 4);
+    assert_true(world.server->journal.segment_count >= 4);
+    stop_server(&world);
+    start_server(&world);
+    assert_int_equal(5000 + 5, keeper_znode_count(&world.server->keeper));
+    assert_true(world.server->snapshot.zxid_last > 0);
+    stop_server(&world);
+    end(&world);
+}
+
+static void load_once(struct client *client)
+{
+    send_set(client, "/a", "some data");
+    send_read(client, OP_GET_DATA, "/a", false);
+    send_read(client, OP_EXISTS, "/a", false);
+    send_read(client, OP_GET_CHILDREN2, "/", false);
+}
+
+/* Once warm, requests take no memory from the process. */
+static void test_hot_paths_do_not_allocate(void **state)
+{
+    (void)state;
+    start(&world);
+    world.server->snapshot.txn_count_trigger = UINT64_MAX;
+    connect_client(&world, 10000);
+    send_create(&world.client, "/a", 0);
+    uint64_t count = 2;
+    uint64_t before = 0;
+    for (int round = 0; round < 400; round++) {
+        for (int i = 0; i < 8; i++)
+            load_once(&world.client);
+        count += 32;
+        await(&world, count);
+        if (round == 200)
+            before = world.node->heap.system_take_count;
+    }
+    assert_int_equal(CODE_OK, world.client.code);
+    assert_int_equal(before, world.node->heap.system_take_count);
+    stop_server(&world);
+    end(&world);
+}
+
+static void test_stop_gives_everything_back(void **state)
+{
+    (void)state;
+    start(&world);
+    connect_client(&world, 10000);
+    send_create(&world.client, "/a", 1);
+    send_read(&world.client, OP_GET_DATA, "/a", true);
+    send_set(&world.client, "/a", "x");
+    await(&world, 2);
+    send_set(&world.client, "/a", "y"); /* In flight when it stops. */
+    stop_server(&world);
+    for (int i = 0; i < 100; i++)
+        io_run(world.node->io, 0);
+    assert_int_equal(world.used_bytes_before, world.node->heap.used_bytes);
+    end(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_writes_survive_a_restart),
+        cmocka_unit_test(test_reads_wait_for_own_writes),
+        cmocka_unit_test(test_an_expired_session_takes_its_ephemerals),
+        cmocka_unit_test(test_snapshots_while_serving),
+        cmocka_unit_test(test_hot_paths_do_not_allocate),
+        cmocka_unit_test(test_stop_gives_everything_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
