@@ -1,5 +1,7 @@
 #include "client/keeper_client.h"
 
+#include <stdalign.h>
+
 #include "base/bytes.h"
 #include "client/keeper_hosts.h"
 #include "client/keeper_message.h"
@@ -85,7 +87,7 @@ struct keeper_client {
     uint64_t timer_deadline_ns;
 
     struct arena arena; /* For decoding one reply. */
-    uint8_t arena_memory[reply_arena_bytes];
+    alignas(16) uint8_t arena_memory[reply_arena_bytes];
 };
 
 static const struct net_handler connection_handler;

@@ -45,7 +45,7 @@ struct partition_change {
     const struct partition_state *state; /* Lends: until answered. STOP and DELETE: names, index and
                                             leader_epoch only. */
     const struct topic_config *config;   /* LEAD and FOLLOW; lends: until on_partition returns. */
-    struct control *control;             /* The control side's from here on. */
+    struct replica_agent *agent;         /* The control side's from here on. */
     struct list link;
     int16_t error_code;
 };
@@ -89,7 +89,8 @@ MUST_CHECK enum err control_init(struct control **control, struct shard *shard, 
                                  const struct control_handler *handler, void *context);
 void control_open(struct control *control);
 
-/* The listeners that clients and brokers shall use, in the order of advertised.listeners. */
+/* The listeners that clients and brokers shall use, in the order of advertised.listeners. Keeps the
+ * texts. */
 void control_register(struct control *control, const struct broker_endpoint *endpoints,
                       uint32_t endpoint_count);
 
@@ -155,6 +156,7 @@ struct topic_delete {
     struct uuid id;
     int16_t error_code;
     char reason[control_reason_size];
+    char name_text[250]; /* Of a topic deleted by id. */
 };
 
 struct delete_topics {
@@ -267,7 +269,8 @@ struct config_resource_describe {
 struct describe_configs {
     struct config_resource_describe *resources;
     uint32_t resource_count;
-    struct arena *arena; /* Answers go here; KAFKA_UNKNOWN_SERVER_ERROR if it is too small. */
+    struct arena *arena; /* Answers go here: 32 KiB for a topic, 256 KiB for a broker are enough;
+                            KAFKA_UNKNOWN_SERVER_ERROR if it is too small. */
     void (*done)(struct describe_configs *request);
     void *user;
     void *state;
@@ -276,7 +279,7 @@ void control_describe_configs(struct control *control, struct describe_configs *
 
 /* ---- Producer ids. ---- */
 
-/* The next producer id, unique in the cluster; done with one of Kafka's errors if none is to be had
+/* The next producer id, unique in the cluster; done with an error code if none is to be had
  * now. */
 struct producer_id_request {
     void (*done)(struct producer_id_request *request, int16_t error_code, int64_t producer_id);

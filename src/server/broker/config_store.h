@@ -1,0 +1,78 @@
+/* The dynamic settings this broker knows: its own, the cluster's default for brokers, and those of
+ * the topics it holds partitions of, each resolved.
+ *
+ * Memory: counted heap. Shard: one owner.
+ */
+#ifndef SERVER_BROKER_CONFIG_STORE_H
+#define SERVER_BROKER_CONFIG_STORE_H
+
+#include "base/hash_table.h"
+#include "base/list.h"
+#include "broker/topic_config.h"
+#include "broker/znode_json.h"
+
+/* The entries of one config znode, with the block that they stand in. */
+struct config_store_entries {
+    struct znode_config config;
+    void *block;
+};
+
+struct config_store_topic {
+    struct hash_link by_name;
+    struct list link;
+    struct slice name;
+    struct config_store_entries entries;
+    struct topic_config resolved;
+};
+
+struct config_store {
+    struct heap *heap;
+    uint64_t hash_seed;
+    struct slice (*static_value)(void *context, const char *key);
+    void *static_value_context;
+    struct config_store_entries broker_own;
+    struct config_store_entries broker_default;
+    struct hash_table topics_by_name;
+    struct list topics;
+    struct topic_config defaults; /* Of a topic that sets nothing. */
+};
+
+struct config_store_options {
+    uint64_t hash_seed;
+    struct slice (*static_value)(void *context, const char *key);
+    void *static_value_context;
+};
+
+/* ERR_NO_MEMORY. */
+MUST_CHECK enum err config_store_init(struct config_store *store, struct heap *heap,
+                                      struct config_store_options options);
+void config_store_deinit(struct config_store *store);
+
+/* data: what the znode holds; null: it does not exist. Unreadable data counts as empty:
+ * ERR_MALFORMED tells so. ERR_NO_MEMORY: nothing has changed. */
+MUST_CHECK enum err config_store_set_broker(struct config_store *store, bool is_default,
+                                            struct slice data);
+MUST_CHECK enum err config_store_set_topic(struct config_store *store, struct slice name,
+                                           struct slice data);
+void config_store_forget_topic(struct config_store *store, struct slice name);
+
+/* Whether the topic's settings are known here. */
+bool config_store_has_topic(const struct config_store *store, struct slice name);
+
+/* The topic's settings, or the defaults. Lends: until it is set or forgotten. */
+const struct topic_config *config_store_topic(const struct config_store *store, struct slice name);
+
+/* A key of server.properties: this broker's dynamic value, else the cluster's default, else the
+ * file's; or null. */
+struct slice config_store_value(const struct config_store *store, const char *key);
+struct topic_config_source config_store_source(const struct config_store *store);
+
+/* The value of a name, or null. */
+struct slice config_store_find(const struct znode_config *config, struct slice name);
+
+/* Entries read from a znode's data into a block of their own. */
+MUST_CHECK enum err config_store_read(struct heap *heap, struct slice data,
+                                      struct config_store_entries *entries);
+void config_store_release(struct heap *heap, struct config_store_entries *entries);
+
+#endif

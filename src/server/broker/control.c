@@ -1,0 +1,529 @@
+#include "server/broker/control.h"
+
+#include <stdio.h>
+
+#include "client/keeper_hosts.h"
+#include "net/net.h"
+#include "server/broker/bootstrap.h"
+#include "server/broker/config_admin.h"
+#include "server/broker/config_changes.h"
+#include "server/broker/config_store.h"
+#include "server/broker/controller_driver.h"
+#include "server/broker/election.h"
+#include "server/broker/producer_ids.h"
+#include "server/broker/registration.h"
+#include "server/broker/replica_agent.h"
+#include "server/broker/topic_admin.h"
+
+enum { endpoint_count_max = 16, stop_poll_ms = 5, stop_rounds_max = 400 };
+
+enum phase {
+    PHASE_OPENING,     /* Until on_opened. */
+    PHASE_OPENED,      /* Until control_register. */
+    PHASE_REGISTERING, /* Until on_ready. */
+    PHASE_READY,
+    PHASE_STOPPING, /* Answers what waits. */
+    PHASE_CLOSING   /* Closes the session. */
+};
+
+struct control {
+    struct shard *shard;
+    struct control_options options;
+    const struct control_handler *handler;
+    void *context;
+    enum phase phase;
+    bool has_failed;
+
+    struct zk_session session;
+    struct bootstrap bootstrap;
+    struct config_store store;
+    struct config_changes changes;
+    struct metadata_view view;
+    struct replica_agent agent;
+    struct registration registration;
+    struct election election;
+    struct controller_driver driver;
+    struct producer_ids producer_ids;
+    struct topic_admin topics;
+    struct config_admin configs;
+
+    int32_t broker_id;
+    int64_t broker_epoch;
+    int64_t features_epoch;
+    struct broker_endpoint endpoints[endpoint_count_max];
+    struct broker_record record;
+    struct keeper_watch feature_watch;
+    struct zk_request feature_request;
+    bool feature_is_read; /* A request is in flight. */
+    struct io_op timer;   /* The limit for opening; later the pace of stopping. */
+    bool timer_is_running;
+    uint32_t stop_round;
+};
+
+static const char feature_path[] = "/feature";
+
+static void fail(struct control *control, enum err err, const char *reason)
+{
+    if (control->has_failed || control->phase >= PHASE_STOPPING)
+        return;
+    control->has_failed = true;
+    control->handler->on_failed(control->context, err, reason);
+}
+
+/* ---- features ---- */
+
+static void read_feature(struct control *control)
+{
+    if (control->feature_is_read)
+        return;
+    control->feature_is_read = true;
+    control->feature_request.kind = ZK_REQUEST_EXISTS;
+    control->feature_request.path = feature_path;
+    control->feature_request.watch = &control->feature_watch;
+    zk_session_send(&control->session, &control->feature_request);
+}
+
+/* The epoch that clients see is the znode's version; the features in it are none that we know. */
+static void on_feature(struct zk_request *request, const struct keeper_result *result)
+{
+    struct control *control = CONTAINER_OF(request, struct control, feature_request);
+    control->feature_is_read = false;
+    if (result->code == KEEPER_OK)
+        control->features_epoch = result->stat->version;
+}
+
+static void on_feature_fired(struct keeper_watch *watch, enum keeper_event_type type)
+{
+    if (type != KEEPER_WATCH_ENDED)
+        read_feature(CONTAINER_OF(watch, struct control, feature_watch));
+}
+
+/* ---- what the parts report ---- */
+
+static void become_ready(struct control *control)
+{
+    if (control->phase != PHASE_REGISTERING)
+        return;
+    control->phase = PHASE_READY;
+    control->handler->on_ready(control->context);
+}
+
+static void on_settled(void *context)
+{
+    become_ready(context);
+}
+
+static void on_driver_deposed(void *context)
+{
+    struct control *control = context;
+    election_lose(&control->election);
+}
+
+static void on_elected(void *context, int32_t epoch, int32_t epoch_version)
+{
+    struct control *control = context;
+    controller_driver_begin(&control->driver, epoch, epoch_version);
+}
+
+static void on_deposed(void *context)
+{
+    struct control *control = context;
+    controller_driver_end(&control->driver);
+}
+
+static void on_other(void *context, int32_t controller_id)
+{
+    struct control *control = context;
+    diag_info(control->shard->diag, "broker %d is the controller", (int)controller_id);
+    become_ready(control);
+}
+
+static void on_registered(void *context, int64_t broker_epoch)
+{
+    struct control *control = context;
+    control->broker_epoch = broker_epoch;
+    control->agent.broker_epoch = broker_epoch;
+    diag_info(control->shard->diag, "registered as broker %d, epoch %lld", (int)control->broker_id,
+              (long long)broker_epoch);
+    election_begin(&control->election, control->registration.former_session_id);
+}
+
+static void on_refused(void *context, const char *reason)
+{
+    fail(context, ERR_EXISTS, reason);
+}
+
+static void begin_registration(struct control *control)
+{
+    registration_begin(&control->registration, &control->record, io_wall_ms(control->shard->io));
+}
+
+static void on_topic_config(void *context, struct slice topic, const struct topic_config *config)
+{
+    struct control *control = context;
+    control->handler->on_topic_config(control->context, topic, config);
+}
+
+static void stop_timer(struct control *control)
+{
+    if (control->timer_is_running)
+        io_cancel(control->shard->io, &control->timer);
+}
+
+static void on_changes_loaded(void *context)
+{
+    struct control *control = context;
+    if (control->phase != PHASE_OPENING)
+        return;
+    control->phase = PHASE_OPENED;
+    stop_timer(control);
+    control->handler->on_opened(control->context);
+}
+
+static void on_bootstrapped(void *context)
+{
+    struct control *control = context;
+    const int32_t broker_id = control->bootstrap.broker_id;
+    struct zk_session *session = &control->session;
+    struct diag *diag = control->shard->diag;
+    control->broker_id = broker_id;
+    control->agent.options.broker_id = broker_id;
+    control->driver.options.broker_id = broker_id;
+    control->configs.options.broker_id = broker_id;
+    registration_init(&control->registration,
+                      (struct registration_options){session, diag, broker_id},
+                      (struct registration_handler){on_registered, on_refused, control});
+    election_init(&control->election,
+                  (struct election_options){session, control->shard->io, diag, broker_id},
+                  (struct election_handler){on_elected, on_deposed, on_other, control});
+    producer_ids_init(&control->producer_ids, session, diag, broker_id);
+    read_feature(control);
+    config_changes_begin(&control->changes, broker_id);
+}
+
+static void on_bootstrap_failed(void *context, const char *reason)
+{
+    fail(context, ERR_IO, reason);
+}
+
+static void on_session(void *context)
+{
+    struct control *control = context;
+    switch (control->phase) {
+    case PHASE_OPENING: bootstrap_begin(&control->bootstrap); return;
+    case PHASE_OPENED:
+    case PHASE_REGISTERING:
+    case PHASE_READY:
+        read_feature(control);
+        config_changes_begin(&control->changes, control->broker_id);
+        if (control->phase != PHASE_OPENED)
+            begin_registration(control);
+        return;
+    case PHASE_STOPPING:
+    case PHASE_CLOSING: return;
+    }
+}
+
+static void on_expired(void *context)
+{
+    struct control *control = context;
+    if (control->phase != PHASE_OPENING)
+        election_lose(&control->election);
+}
+
+static void on_session_stopped(void *context)
+{
+    struct control *control = context;
+    control->handler->on_stopped(control->context);
+}
+
+/* ---- the timer ---- */
+
+static void start_timer(struct control *control, uint64_t after_ms)
+{
+    if (control->timer_is_running)
+        return;
+    control->timer_is_running = true;
+    control->timer.kind = IO_TIMER;
+    control->timer.timer.deadline_ns = io_now_ns(control->shard->io) + after_ms * 1000000;
+    io_submit(control->shard->io, &control->timer);
+}
+
+/* Everything that waits is answered first, then the session goes. */
+static void go_on_stopping(struct control *control)
+{
+    const bool is_idle = topic_admin_stop(&control->topics);
+    if (!is_idle && control->stop_round++ < stop_rounds_max) {
+        start_timer(control, stop_poll_ms);
+        return;
+    }
+    control->phase = PHASE_CLOSING;
+    if (control->session.client != NULL)
+        zk_session_stop(&control->session);
+}
+
+static void on_timer(struct io_op *op, int64_t result)
+{
+    struct control *control = CONTAINER_OF(op, struct control, timer);
+    control->timer_is_running = false;
+    if (control->phase == PHASE_STOPPING)
+        go_on_stopping(control);
+    else if (control->phase == PHASE_OPENING && result == 0)
+        fail(control, ERR_TIMEOUT, "no keeper answers within zookeeper.connection.timeout.ms");
+}
+
+/* ---- life ---- */
+
+static struct zk_session_handler session_handler_of(struct control *control)
+{
+    return (struct zk_session_handler){on_session, on_expired, on_session_stopped, control};
+}
+
+static enum err init_stores(struct control *control, uint64_t seed)
+{
+    struct shard *shard = control->shard;
+    enum err err =
+        config_store_init(&control->store, shard->heap,
+                          (struct config_store_options){
+                              .hash_seed = seed,
+                              .static_value = control->options.static_value,
+                              .static_value_context = control->options.static_value_context,
+                          });
+    if (err == ERR_OK)
+        err = metadata_view_init(&control->view, shard->heap,
+                                 (struct metadata_view_options){.hash_seed = seed});
+    if (err == ERR_OK)
+        err = replica_agent_init(&control->agent, (struct replica_agent_options){
+                                                      .heap = shard->heap,
+                                                      .diag = shard->diag,
+                                                      .session = &control->session,
+                                                      .store = &control->store,
+                                                      .view = &control->view,
+                                                      .handler = control->handler,
+                                                      .handler_context = control->context,
+                                                      .hash_seed = seed,
+                                                  });
+    return err;
+}
+
+static void init_followers(struct control *control, uint64_t seed)
+{
+    struct shard *shard = control->shard;
+    const struct control_options *options = &control->options;
+    config_changes_init(
+        &control->changes,
+        (struct config_changes_options){
+            .io = shard->io,
+            .heap = shard->heap,
+            .diag = shard->diag,
+            .session = &control->session,
+            .store = &control->store,
+        },
+        (struct config_changes_handler){on_changes_loaded, on_topic_config, control});
+    controller_driver_init(
+        &control->driver,
+        (struct controller_driver_options){
+            .io = shard->io,
+            .heap = shard->heap,
+            .diag = shard->diag,
+            .session = &control->session,
+            .agent = &control->agent,
+            .hash_seed = seed,
+            .delete_topic_enable = options->delete_topic_enable,
+        },
+        (struct controller_driver_handler){on_settled, on_driver_deposed, control});
+    topic_admin_init(&control->topics, (struct topic_admin_options){
+                                           .io = shard->io,
+                                           .heap = shard->heap,
+                                           .diag = shard->diag,
+                                           .session = &control->session,
+                                           .store = &control->store,
+                                           .view = &control->view,
+                                           .driver = &control->driver,
+                                           .partition_count = options->partition_count,
+                                           .replication_factor = options->replication_factor,
+                                           .delete_topic_enable = options->delete_topic_enable,
+                                       });
+    config_admin_init(&control->configs, (struct config_admin_options){
+                                             .io = shard->io,
+                                             .heap = shard->heap,
+                                             .diag = shard->diag,
+                                             .session = &control->session,
+                                             .store = &control->store,
+                                             .view = &control->view,
+                                         });
+}
+
+static enum err init_session(struct control *control, struct net *net)
+{
+    const struct control_options *options = &control->options;
+    struct slice list, chroot;
+    if (!keeper_hosts_split(slice_from_text(options->keeper_connect), &list, &chroot))
+        return ERR_CONFIG;
+    bootstrap_init(&control->bootstrap,
+                   (struct bootstrap_options){
+                       .session = &control->session,
+                       .io = control->shard->io,
+                       .chroot = chroot,
+                       .broker_id = options->broker_id,
+                       .broker_id_reserved_max = options->broker_id_reserved_max,
+                   },
+                   (struct bootstrap_handler){on_bootstrapped, on_bootstrap_failed, control});
+    return zk_session_init(&control->session, control->shard->io, net, control->shard->heap,
+                           control->shard->diag,
+                           (struct keeper_client_options){
+                               .connect = options->keeper_connect,
+                               .session_timeout_ms = options->session_timeout_ms,
+                           },
+                           session_handler_of(control));
+}
+
+enum err control_init(struct control **out, struct shard *shard, struct net *net,
+                      struct control_options options, const struct control_handler *handler,
+                      void *context)
+{
+    struct control *control = heap_take_zeroed(shard->heap, sizeof *control);
+    if (control == NULL)
+        return ERR_NO_MEMORY;
+    control->shard = shard;
+    control->options = options;
+    control->handler = handler;
+    control->context = context;
+    control->broker_id = options.broker_id;
+    control->broker_epoch = -1;
+    control->features_epoch = -1;
+    control->timer.done = on_timer;
+    control->feature_request.done = on_feature;
+    control->feature_watch.fired = on_feature_fired;
+
+    uint64_t seed;
+    io_entropy(shard->io, &seed, sizeof seed);
+    enum err err = init_stores(control, seed);
+    if (err == ERR_OK)
+        err = init_session(control, net);
+    if (err != ERR_OK) {
+        control_deinit(control);
+        return err;
+    }
+    init_followers(control, seed);
+    *out = control;
+    return ERR_OK;
+}
+
+void control_deinit(struct control *control)
+{
+    if (control == NULL)
+        return;
+    if (control->driver.options.heap != NULL)
+        controller_driver_deinit(&control->driver);
+    config_changes_deinit(&control->changes);
+    replica_agent_deinit(&control->agent);
+    metadata_view_deinit(&control->view);
+    config_store_deinit(&control->store);
+    if (control->session.client != NULL)
+        zk_session_deinit(&control->session);
+    heap_give(control->shard->heap, control);
+}
+
+void control_open(struct control *control)
+{
+    start_timer(control, control->options.connection_timeout_ms);
+    zk_session_start(&control->session);
+}
+
+void control_register(struct control *control, const struct broker_endpoint *endpoints,
+                      uint32_t endpoint_count)
+{
+    assert(control->phase == PHASE_OPENED);
+    control->phase = PHASE_REGISTERING;
+    if (endpoint_count > endpoint_count_max) {
+        fail(control, ERR_LIMIT, "too many listeners");
+        return;
+    }
+    memcpy(control->endpoints, endpoints, endpoint_count * sizeof *endpoints);
+    control->record = (struct broker_record){
+        .id = control->broker_id,
+        .rack = control->options.rack,
+        .endpoint_count = endpoint_count,
+        .endpoints = control->endpoints,
+    };
+    if (control->session.session_id != 0)
+        begin_registration(control); /* Else in the next session. */
+}
+
+void control_stop(struct control *control)
+{
+    if (control->phase >= PHASE_STOPPING)
+        return;
+    const bool was_opened = control->phase != PHASE_OPENING;
+    control->phase = PHASE_STOPPING;
+    if (was_opened)
+        controller_driver_end(&control->driver);
+    stop_timer(control);
+    start_timer(control, 0);
+}
+
+struct slice control_cluster_id(const struct control *control)
+{
+    return slice_from_text(control->bootstrap.cluster_id);
+}
+
+int32_t control_broker_id(const struct control *control)
+{
+    return control->broker_id;
+}
+
+int64_t control_broker_epoch(const struct control *control)
+{
+    return control->broker_epoch;
+}
+
+bool control_is_controller(const struct control *control)
+{
+    return control->election.is_active;
+}
+
+int64_t control_features_epoch(const struct control *control)
+{
+    return control->features_epoch;
+}
+
+struct metadata_view *control_metadata(struct control *control)
+{
+    return &control->view;
+}
+
+void control_create_topics(struct control *control, struct create_topics *request)
+{
+    topic_admin_create(&control->topics, request);
+}
+
+void control_delete_topics(struct control *control, struct delete_topics *request)
+{
+    topic_admin_delete(&control->topics, request);
+}
+
+void control_create_partitions(struct control *control, struct create_partitions *request)
+{
+    topic_admin_grow(&control->topics, request);
+}
+
+void control_alter_configs(struct control *control, struct alter_configs *request)
+{
+    config_admin_alter(&control->configs, request);
+}
+
+void control_describe_configs(struct control *control, struct describe_configs *request)
+{
+    config_admin_describe(&control->configs, request);
+}
+
+void control_take_producer_id(struct control *control, struct producer_id_request *request)
+{
+    producer_ids_take(&control->producer_ids, request);
+}
+
+const struct topic_config *control_topic_config(const struct control *control, struct slice topic)
+{
+    return config_store_topic(&control->store, topic);
+}
