@@ -375,7 +375,7 @@ static void prepare_recv(struct recorded *recv, int32_t handle, void *data, size
 static void sockets_carry_bytes_both_ways(void **state)
 {
     struct fixture *fixture = *state;
-    struct pair pair;
+    struct pair pair = {0};
     open_pair(fixture, &pair);
     assert_true(io_address_is_ipv4(&pair.peer));
     assert_int_not_equal(pair.peer.port, 0);
@@ -409,7 +409,7 @@ static int option_of(int32_t handle, int level, int option)
 static void sockets_have_no_delay(void **state)
 {
     struct fixture *fixture = *state;
-    struct pair pair;
+    struct pair pair = {0};
     open_pair(fixture, &pair);
     assert_int_equal(option_of(pair.client, IPPROTO_TCP, TCP_NODELAY), 1);
     assert_int_equal(option_of(pair.server, IPPROTO_TCP, TCP_NODELAY), 1);
@@ -422,7 +422,7 @@ static void a_send_larger_than_the_socket_is_completed(void **state)
 {
     enum { size = 24 << 20 };
     struct fixture *fixture = *state;
-    struct pair pair;
+    struct pair pair = {0};
     open_pair(fixture, &pair);
     uint8_t *bytes = heap_take(&fixture->heap, size);
     uint8_t *received = heap_take(&fixture->heap, size);
@@ -453,7 +453,7 @@ static void a_blocked_send_ends_by_shutdown(void **state)
 {
     enum { size = 24 << 20 };
     struct fixture *fixture = *state;
-    struct pair pair;
+    struct pair pair = {0};
     open_pair(fixture, &pair);
     uint8_t *bytes = heap_take_zeroed(&fixture->heap, size);
     struct iovec vector = {bytes, size};
@@ -472,7 +472,7 @@ static void a_blocked_send_ends_by_shutdown(void **state)
 static void a_refused_connect_says_so(void **state)
 {
     struct fixture *fixture = *state;
-    struct pair pair;
+    struct pair pair = {0};
     open_listener(fixture, &pair);
     close_handle(fixture, pair.listener);
     struct recorded connect = {.op = {.kind = IO_CONNECT}};
@@ -484,7 +484,7 @@ static void a_refused_connect_says_so(void **state)
 static void a_port_in_use_says_so(void **state)
 {
     struct fixture *fixture = *state;
-    struct pair pair;
+    struct pair pair = {0};
     open_listener(fixture, &pair);
     struct io_address again = pair.address;
     assert_int_equal(io_listen(fixture->io, &again, 16), -EADDRINUSE);
@@ -494,7 +494,7 @@ static void a_port_in_use_says_so(void **state)
 static void the_wildcard_takes_both_families(void **state)
 {
     struct fixture *fixture = *state;
-    struct pair pair;
+    struct pair pair = {0};
     assert_int_equal(io_resolve(fixture->io, NULL, 0, &pair.address), 0);
     pair.listener = io_listen(fixture->io, &pair.address, 16);
     assert_true(pair.listener >= 0);
@@ -513,7 +513,7 @@ static void the_wildcard_takes_both_families(void **state)
 static void an_op_on_a_socket_is_canceled(void **state)
 {
     struct fixture *fixture = *state;
-    struct pair pair;
+    struct pair pair = {0};
     char byte;
     open_pair(fixture, &pair);
     struct recorded accept = {.op = {.kind = IO_ACCEPT, .handle = pair.listener}};
@@ -571,7 +571,7 @@ static void a_connect_is_canceled(void **state)
 static void a_reset_is_reported(void **state)
 {
     struct fixture *fixture = *state;
-    struct pair pair;
+    struct pair pair = {0};
     char byte;
     open_pair(fixture, &pair);
     struct recorded recv;
@@ -636,7 +636,7 @@ static void receive_and_compare(struct fixture *fixture, int32_t socket, uint64_
 
 static void send_big_file(struct fixture *fixture, int32_t file)
 {
-    struct pair pair;
+    struct pair pair = {0};
     open_pair(fixture, &pair);
     struct recorded send;
     prepare_send_file(&send, pair.server, file, 12345, big_file_bytes - 23456);
@@ -671,7 +671,7 @@ static void a_cold_file_range_is_sent(void **state)
 static void a_range_beyond_the_file_is_an_error(void **state)
 {
     struct fixture *fixture = *state;
-    struct pair pair;
+    struct pair pair = {0};
     open_pair(fixture, &pair);
     const int32_t file = make_big_file(fixture);
     struct recorded send;
@@ -686,7 +686,7 @@ static void a_range_beyond_the_file_is_an_error(void **state)
 static void a_file_range_to_a_peer_that_is_gone_is_an_error(void **state)
 {
     struct fixture *fixture = *state;
-    struct pair pair;
+    struct pair pair = {0};
     open_pair(fixture, &pair);
     const int32_t file = make_big_file(fixture);
     struct recorded send;
@@ -772,7 +772,7 @@ static void another_thread_wakes_the_loop(void **state)
 static void without_descriptors_clients_see_an_end(void **state)
 {
     struct fixture *fixture = *state;
-    struct pair pair;
+    struct pair pair = {0};
     open_pair(fixture, &pair);
     const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct rlimit before;

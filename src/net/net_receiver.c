@@ -144,7 +144,7 @@ bool net_receiver_reserve(struct net_receiver *receiver)
 struct net_room net_receiver_room(const struct net_receiver *receiver)
 {
     struct net_buffer *buffer = receiver->buffer;
-    assert(buffer != NULL && receiver->filled < buffer->capacity);
+    assert(receiver->filled < buffer->capacity);
     return (struct net_room){.data = buffer->data + receiver->filled,
                              .size = buffer->capacity - receiver->filled};
 }
