@@ -14,8 +14,8 @@ OUT := build/$(BUILD)
 GEN := build/gen
 MODE_debug = -O1 -g
 MODE_clang = -O1 -g
-MODE_asan = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-MODE_tsan = -O1 -g -fsanitize=thread
+MODE_asan = -O1 -g -Wno-format-truncation -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+MODE_tsan = -O1 -g -Wno-format-truncation -fsanitize=thread
 MODE_release = -O2 -g -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fcf-protection \
 	-fno-plt
 LINK_debug =
