@@ -34,10 +34,21 @@ static void test_journal(void **state)
         assert_crash_points(&workload_journal, seed, true);
 }
 
+static void test_partition(void **state)
+{
+    (void)state;
+    assert_seeds(&workload_partition, 30);
+    struct sim_workload shorter = workload_partition;
+    shorter.steps = 40;
+    for (uint64_t seed = 1; seed <= 3; seed++)
+        assert_crash_points(&shorter, seed, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_partition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

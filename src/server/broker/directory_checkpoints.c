@@ -2,7 +2,9 @@
 
 #include "base/assert.h"
 #include "broker/checkpoint_file.h"
+#include "journal/small_file.h"
 #include "server/broker/log_directory.h"
+#include "server/broker/partition_removal.h"
 #include "server/broker/partition_store.h"
 
 #include <stdio.h>
@@ -49,37 +51,54 @@ static uint32_t count_entries(struct log_directory *directory, const char *name)
     return count;
 }
 
+static void print_path(const struct log_directory *directory, const char *name, char *path)
+{
+    const int size = snprintf(path, path_bytes, "%s/%s", directory->options.path, name);
+    assert(size > 0 && size < path_bytes);
+}
+
 static void on_written(void *context, int64_t result)
 {
     struct log_directory *directory = context;
     directory->checkpoints_writing--;
-    if (result < 0)
-        diag_warn(directory->diag, "%s: a checkpoint could not be written: %s",
-                  directory->options.path, err_text(err_from_errno((int)result)));
-    if (result < 0)
-        directory->has_checkpoint_failed = true;
+    directory->has_checkpoint_failed |= result < 0;
+    log_directory_check_write(directory, "write of a checkpoint", directory->options.path, result);
     log_directory_on_idle(directory, NULL);
 }
 
-static enum err replace(struct log_directory *directory, const char *name, struct slice bytes)
+static void on_pair_written(void *context, int64_t result)
+{
+    struct log_directory *directory = context;
+    directory->checkpoint_pair_count--;
+    directory->has_checkpoint_pair_failed |= result < 0;
+    log_directory_check_write(directory, "write of a checkpoint", directory->options.path, result);
+    if (directory->checkpoint_pair_count == 0 && !directory->has_checkpoint_pair_failed)
+        directory->checkpoint_ended = directory->checkpoint_begun;
+    on_written(context, result);
+    if (directory->checkpoint_pair_count == 0)
+        partition_removal_on_checkpoint(directory);
+}
+
+static enum err replace(struct log_directory *directory, const char *name, struct slice bytes,
+                        void (*done)(void *context, int64_t result))
 {
     char path[path_bytes];
-    const int size = snprintf(path, sizeof path, "%s/%s", directory->options.path, name);
-    assert(size > 0 && size < path_bytes);
-    const enum err err = file_queue_replace(&directory->files, path, bytes, on_written, directory);
+    print_path(directory, name, path);
+    const enum err err = file_queue_replace(&directory->files, path, bytes, done, directory);
     if (err == ERR_OK)
         directory->checkpoints_writing++;
     return err;
 }
 
-enum err directory_checkpoints_write(struct log_directory *directory, const char *name)
+/* The text of a checkpoint, from the heap; NULL: no memory. */
+static char *take_text(struct log_directory *directory, const char *name, size_t *size)
 {
     const uint32_t count = count_entries(directory, name);
     const size_t capacity =
         checkpoint_header_bytes_max + (size_t)count * checkpoint_entry_bytes_max;
     char *text = heap_take(directory->heap, capacity);
     if (text == NULL)
-        return ERR_NO_MEMORY;
+        return NULL;
     struct checkpoint_writer writer;
     struct checkpoint_entry entry;
     uint64_t position = 0;
@@ -88,13 +107,65 @@ enum err directory_checkpoints_write(struct log_directory *directory, const char
          store != NULL; store = log_directory_next(directory, &position, store))
         if (entry_of(name, store, &entry))
             checkpoint_writer_add(&writer, entry);
-    const enum err err = replace(directory, name, slice_of(text, writer.size));
+    *size = writer.size;
+    return text;
+}
+
+static enum err write_text(struct log_directory *directory, const char *name,
+                           void (*done)(void *context, int64_t result))
+{
+    size_t size;
+    char *text = take_text(directory, name, &size);
+    if (text == NULL)
+        return ERR_NO_MEMORY;
+    const enum err err = replace(directory, name, slice_of(text, size), done);
     heap_give(directory->heap, text);
     return err;
+}
+
+enum err directory_checkpoints_write(struct log_directory *directory, const char *name)
+{
+    return write_text(directory, name, on_written);
+}
+
+enum err directory_checkpoints_write_pair(struct log_directory *directory)
+{
+    static const char *const names[] = {directory_recovery_points, directory_log_starts};
+    if (directory->checkpoint_pair_count > 0)
+        return ERR_OK;
+    directory->has_checkpoint_pair_failed = false;
+    directory->checkpoint_begun++;
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        const enum err err = write_text(directory, names[i], on_pair_written);
+        directory->has_checkpoint_pair_failed |= err != ERR_OK;
+        if (err != ERR_OK)
+            return err;
+        directory->checkpoint_pair_count++;
+    }
+    return ERR_OK;
+}
+
+static enum err write_wait(struct log_directory *directory, const char *name)
+{
+    char path[path_bytes];
+    size_t size;
+    char *text = take_text(directory, name, &size);
+    if (text == NULL)
+        return ERR_NO_MEMORY;
+    print_path(directory, name, path);
+    const int64_t result = small_file_replace_wait(directory->io, path, slice_of(text, size));
+    heap_give(directory->heap, text);
+    return result < 0 ? err_from_errno((int)result) : ERR_OK;
+}
+
+enum err directory_checkpoints_write_pair_wait(struct log_directory *directory)
+{
+    const enum err err = write_wait(directory, directory_recovery_points);
+    return err != ERR_OK ? err : write_wait(directory, directory_log_starts);
 }
 
 enum err directory_checkpoints_write_marker(struct log_directory *directory)
 {
     return replace(directory, directory_clean_marker,
-                   SLICE_LITERAL("{\"version\":0,\"brokerEpoch\":-1}"));
+                   SLICE_LITERAL("{\"version\":0,\"brokerEpoch\":-1}"), on_written);
 }

@@ -19,7 +19,14 @@ extern const char directory_clean_marker[];
  * ERR_NO_MEMORY. */
 MUST_CHECK enum err directory_checkpoints_write(struct log_directory *directory, const char *name);
 
-/* The same for the marker. */
+/* Recovery points and log starts, as one: checkpoint_begun counts up, checkpoint_ended follows when
+ * both are written. Nothing happens while such a pair is on its way. ERR_NO_MEMORY. */
+MUST_CHECK enum err directory_checkpoints_write_pair(struct log_directory *directory);
+
+/* Both, waiting for the disk: at start only. ERR_NO_MEMORY, ERR_IO, ERR_NO_SPACE. */
+MUST_CHECK enum err directory_checkpoints_write_pair_wait(struct log_directory *directory);
+
+/* The same as the first for the marker. */
 MUST_CHECK enum err directory_checkpoints_write_marker(struct log_directory *directory);
 
 #endif

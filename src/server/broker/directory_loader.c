@@ -85,20 +85,9 @@ enum err directory_loader_open(struct log_directory *directory)
 
 /* ---- Load. ---- */
 
-/* The marker is only good for the start that finds it: gone before anything is read. */
-static enum err take_clean_marker(struct log_directory *directory)
+static enum err sync_root(struct log_directory *directory)
 {
-    char path[path_bytes];
-    struct io_file_info info;
-    print_path(directory, directory_clean_marker, path);
-    directory->was_clean = io_file_info(directory->io, path, &info) == 0;
-    if (!directory->was_clean)
-        return ERR_OK;
-    struct io_op op = {.kind = IO_UNLINK, .handle = io_handle_none, .path = {.path = path}};
-    int64_t result = io_wait(directory->io, &op);
-    if (result < 0)
-        return err_from_errno((int)result);
-    op = (struct io_op){
+    struct io_op op = {
         .kind = IO_OPEN,
         .handle = io_handle_none,
         .path = {.path = directory->options.path, .flags = IO_OPEN_READ | IO_OPEN_DIRECTORY}};
@@ -106,10 +95,25 @@ static enum err take_clean_marker(struct log_directory *directory)
     if (handle < 0)
         return err_from_errno((int)handle);
     op = (struct io_op){.kind = IO_SYNC, .handle = (int32_t)handle};
-    result = io_wait(directory->io, &op);
+    const int64_t result = io_wait(directory->io, &op);
     op = (struct io_op){.kind = IO_CLOSE, .handle = (int32_t)handle};
     (void)io_wait(directory->io, &op);
     return result < 0 ? err_from_errno((int)result) : ERR_OK;
+}
+
+/* The marker is only good for the start that finds it: gone before anything is read. Without it the
+ * names that are found may not be on the disk yet: they are from here on. */
+static enum err take_clean_marker(struct log_directory *directory)
+{
+    char path[path_bytes];
+    struct io_file_info info;
+    print_path(directory, directory_clean_marker, path);
+    directory->was_clean = io_file_info(directory->io, path, &info) == 0;
+    if (!directory->was_clean)
+        return sync_root(directory);
+    struct io_op op = {.kind = IO_UNLINK, .handle = io_handle_none, .path = {.path = path}};
+    const int64_t result = io_wait(directory->io, &op);
+    return result < 0 ? err_from_errno((int)result) : sync_root(directory);
 }
 
 struct listing {
@@ -194,6 +198,7 @@ static enum err read_checkpoint(struct log_directory *directory, const char *nam
         struct partition_store *store = log_directory_find(directory, entry.topic, entry.number);
         if (store != NULL)
             use(store, entry.offset);
+        directory->has_stale_entries |= store == NULL;
     }
     if (err != ERR_OK)
         diag_warn(directory->diag, "%s: %s; what follows there is not used", path, err_text(err));
@@ -248,13 +253,14 @@ static enum err load_stores(struct log_directory *directory, struct partition_lo
     diag_info(directory->diag, "%s: %u partitions loaded%s, %u offline", directory->options.path,
               log_directory_partition_count(directory),
               directory->was_clean ? "" : " and recovered", offline_count);
-    return ERR_OK;
+    return directory->offline_reason == NULL ? ERR_OK : ERR_IO;
 }
 
 static enum err load(struct log_directory *directory, struct partition_loader *loader)
 {
     struct listing listing = {.directory = directory, .err = ERR_OK};
     enum err err = take_clean_marker(directory);
+    loader->was_clean = directory->was_clean;
     if (err != ERR_OK)
         return err;
     const int listed =
@@ -275,7 +281,12 @@ static enum err load(struct log_directory *directory, struct partition_loader *l
     if (err == ERR_OK)
         err = synced_marks_open(&directory->marks, directory->io, directory->heap,
                                 directory->options.path, use_mark, directory);
-    return err == ERR_OK ? load_stores(directory, loader) : err;
+    if (err == ERR_OK)
+        err = load_stores(directory, loader);
+    /* They must not be taken for those of a later partition of that name. */
+    if (err == ERR_OK && directory->has_stale_entries)
+        err = directory_checkpoints_write_pair_wait(directory);
+    return err;
 }
 
 enum err directory_loader_load(struct log_directory *directory)
@@ -289,10 +300,6 @@ enum err directory_loader_load(struct log_directory *directory)
     };
     if (loader.buffer == NULL)
         return ERR_NO_MEMORY;
-    struct io_file_info info;
-    char path[path_bytes];
-    print_path(directory, directory_clean_marker, path);
-    loader.was_clean = io_file_info(directory->io, path, &info) == 0;
     const enum err err = load(directory, &loader);
     heap_give(directory->heap, loader.buffer);
     if (err == ERR_OK)

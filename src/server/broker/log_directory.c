@@ -177,6 +177,15 @@ void log_directory_fail(struct log_directory *directory, const char *reason)
     directory->events.on_offline(directory->events.context, directory, reason);
 }
 
+void log_directory_check_write(struct log_directory *directory, const char *what, const char *path,
+                               int64_t result)
+{
+    if (result == -ENOSPC || result == -EDQUOT)
+        diag_warn(directory->diag, "%s: %s failed: the disk is full", path, what);
+    else if (result < 0)
+        journal_disk_fail(&directory->disk, what, path, result);
+}
+
 /* ---- The table. ---- */
 
 struct store_key {
@@ -372,9 +381,7 @@ static void on_metadata(void *context, int64_t result)
     struct partition_store *store = context;
     struct log_directory *directory = store->directory;
     store->is_writing = false;
-    if (result < 0)
-        diag_warn(directory->diag, "%s: a small file could not be written: %s", store->path,
-                  err_text(err_from_errno((int)result)));
+    log_directory_check_write(directory, "write of a small file", store->path, result);
     log_directory_queue_metadata(directory, store);
     log_directory_on_idle(directory, store);
 }
@@ -422,9 +429,8 @@ static void on_snapshot(void *context, int64_t result)
 {
     struct partition_store *store = context;
     store->busy_count--;
-    if (result < 0)
-        diag_warn(store->directory->diag, "%s: a producer snapshot could not be written: %s",
-                  store->path, err_text(err_from_errno((int)result)));
+    log_directory_check_write(store->directory, "write of a producer snapshot", store->path,
+                              result);
     log_directory_on_idle(store->directory, store);
 }
 
@@ -759,6 +765,12 @@ static void write_checkpoint(struct log_directory *directory, const char *name)
         diag_warn(directory->diag, "%s: no memory to write %s", directory->options.path, name);
 }
 
+static void write_checkpoint_pair(struct log_directory *directory)
+{
+    if (directory_checkpoints_write_pair(directory) != ERR_OK)
+        diag_warn(directory->diag, "%s: no memory to write checkpoints", directory->options.path);
+}
+
 void log_directory_tick(struct log_directory *directory)
 {
     const struct log_directory_options *options = &directory->options;
@@ -777,8 +789,7 @@ void log_directory_tick(struct log_directory *directory)
     }
     if (!is_writing &&
         is_due(directory, &directory->flush_checkpoint_at_ns, options->flush_checkpoint_ms)) {
-        write_checkpoint(directory, directory_recovery_points);
-        write_checkpoint(directory, directory_log_starts);
+        write_checkpoint_pair(directory);
     }
     if (is_due(directory, &directory->retention_at_ns, options->retention_check_ms))
         retain_all(directory);
@@ -884,8 +895,7 @@ static void write_last_checkpoints(struct log_directory *directory)
          store != NULL; store = log_directory_next(directory, &position, store))
         if (store->offline_reason == NULL && store->durable_offset > max_i64(store->synced_mark, 0))
             synced_marks_note(&directory->marks, store);
-    write_checkpoint(directory, directory_recovery_points);
-    write_checkpoint(directory, directory_log_starts);
+    write_checkpoint_pair(directory);
     write_checkpoint(directory, directory_high_watermarks);
 }
 

@@ -105,6 +105,11 @@ struct log_directory {
     uint64_t expiry_at_ns;
     bool is_high_watermark_changed;
     bool has_checkpoint_failed;
+    bool has_checkpoint_pair_failed;
+    bool has_stale_entries;         /* A checkpoint names partitions that are not here. */
+    uint32_t checkpoint_pair_count; /* Files of the pair that are on their way. */
+    uint64_t checkpoint_begun;      /* Pairs. */
+    uint64_t checkpoint_ended;
     uint64_t flush_pause_until_ns; /* The disk was full: no index is written before. */
     struct log_directory_closing closing;
 };
@@ -207,6 +212,11 @@ void log_directory_remove_segment_files(struct log_directory *directory,
 
 /* Something ended that a deletion or the clean end may wait for. */
 void log_directory_on_idle(struct log_directory *directory, struct partition_store *store);
+
+/* Of a small file, which a full disk may leave as it was; any other failure takes the directory
+ * offline. */
+void log_directory_check_write(struct log_directory *directory, const char *what, const char *path,
+                               int64_t result);
 
 /* A write or sync failed: no more work here. */
 void log_directory_fail(struct log_directory *directory, const char *reason);

@@ -578,13 +578,39 @@ static enum err load_segment(struct partition_loader *loader, struct partition_s
     return last ? ERR_OK : seal(loader, segment);
 }
 
+/* Whether the log must end before this segment: offsets are missing in front of it, and they were
+ * never promised, so the crash took the end of the segment before. Below the synced mark compaction
+ * has taken them. */
+static bool is_behind_hole(struct partition_loader *loader, struct partition_segment *segment,
+                           int64_t next_offset)
+{
+    struct partition_store *store = loader->store;
+    if (segment->link.prev == &store->segments || segment->index.base_offset <= next_offset ||
+        loader->was_clean || next_offset < promised_offset(store))
+        return false;
+    struct partition_segment *last =
+        CONTAINER_OF(segment->link.prev, struct partition_segment, link);
+    if (last->index.base_offset < loader->recover_base)
+        return false; /* It was not read: next_offset is where it should end. */
+    last->is_sealed = false;
+    last->is_index_complete = false;
+    loader->is_broken = true;
+    loader->end =
+        (struct journal_position){.base = last->file->base, .offset = last->file->size_bytes};
+    diag_warn(loader->diag,
+              "%s: offsets %lld to %lld are missing; cut there (behind the synced mark)",
+              store->path, (long long)next_offset, (long long)segment->index.base_offset - 1);
+    return true;
+}
+
 static enum err load_segments(struct partition_loader *loader)
 {
     struct partition_store *store = loader->store;
     int64_t next_offset = store->log_start_offset;
     list_each_safe (link, after, &store->segments) {
         struct partition_segment *segment = CONTAINER_OF(link, struct partition_segment, link);
-        if (loader->is_broken) { /* Behind the cut: the journal removes the file. */
+        if (loader->is_broken || is_behind_hole(loader, segment, next_offset)) {
+            /* Behind the cut: the journal removes the file. */
             list_remove(link);
             partition_store_give_segment(segment);
             continue;
@@ -630,7 +656,10 @@ static void plan(struct partition_loader *loader)
     loader->recover_base = recover_base;
     loader->replay_from = loader->was_clean ? INT64_MAX : 0;
     load_epochs(loader);
-    load_snapshot(loader, loader->was_clean ? INT64_MAX : loader->recover_base);
+    int64_t snapshot_max = loader->was_clean ? INT64_MAX : loader->recover_base;
+    if (active == NULL)
+        snapshot_max = store->log_start_offset;
+    load_snapshot(loader, snapshot_max);
 }
 
 static enum err start(struct partition_loader *loader)
@@ -703,6 +732,10 @@ static enum err load(struct partition_loader *loader)
     if (err != ERR_OK)
         return err;
     set_offsets(store);
+    if (loader->replay_from != INT64_MAX && loader->replay_from > store->log_end_offset)
+        producer_state_deinit(&store->producers); /* It knows of batches that are not there. */
+    /* A clean end relies on a snapshot at the log end. */
+    store->is_changed = loader->replay_from != store->log_end_offset;
     return ERR_OK;
 }
 

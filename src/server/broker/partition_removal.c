@@ -2,7 +2,7 @@
 
 #include "base/assert.h"
 #include "broker/partition_name.h"
-#include "server/broker/index_flush.h"
+#include "server/broker/directory_checkpoints.h"
 #include "server/broker/log_directory.h"
 #include "server/broker/partition_store.h"
 
@@ -19,6 +19,7 @@ enum removal_step {
     REMOVAL_SYNC_DIRECTORY,
     REMOVAL_CLOSE_DIRECTORY,
     REMOVAL_CLOSE_JOURNAL,
+    REMOVAL_CHECKPOINT, /* checkpoint_ended reaches number. */
     REMOVAL_UNLINK,
     REMOVAL_UNLINK_DIRECTORY,
 };
@@ -33,7 +34,10 @@ struct removal {
     bool is_directory;
     bool is_busy; /* op is in flight. */
     int32_t handle;
+    uint64_t number;
     int64_t error;
+    int64_t delay_ms;
+    enum err verdict;
     uint64_t due_ns;
     struct io_op op;
     char path[removal_path_bytes];
@@ -78,20 +82,59 @@ static void wait_for_time(struct removal *removal, int64_t delay_ms)
     removal->due_ns = io_now_ns(removal->directory->io) + (uint64_t)delay_ms * 1000000u;
 }
 
+static void start_checkpoint(struct log_directory *directory)
+{
+    if (directory_checkpoints_write_pair(directory) != ERR_OK)
+        partition_removal_on_checkpoint(directory); /* No memory for the text. */
+}
+
+/* A pair that is on its way may name the partition still: the next one does not. */
+static void wait_for_checkpoint(struct removal *removal)
+{
+    removal->step = REMOVAL_CHECKPOINT;
+    removal->number = removal->directory->checkpoint_begun + 1;
+    start_checkpoint(removal->directory);
+}
+
+static void end_deletion(struct removal *removal)
+{
+    void (*done)(void *context, enum err err) = removal->done;
+    removal->done = NULL;
+    wait_for_time(removal, removal->delay_ms);
+    done(removal->context, removal->verdict);
+}
+
+void partition_removal_on_checkpoint(struct log_directory *directory)
+{
+    const bool has_failed =
+        directory->has_checkpoint_pair_failed || directory->offline_reason != NULL;
+    bool is_wanted = false;
+    list_each_safe (link, after, &directory->removals) {
+        struct removal *removal = CONTAINER_OF(link, struct removal, link);
+        if (removal->step != REMOVAL_CHECKPOINT)
+            continue;
+        const bool is_next = directory->checkpoint_begun < removal->number;
+        is_wanted |= is_next && !has_failed;
+        if (is_next && !has_failed)
+            continue;
+        if (has_failed && removal->verdict == ERR_OK)
+            removal->verdict = ERR_IO;
+        end_deletion(removal);
+    }
+    if (is_wanted)
+        start_checkpoint(directory);
+}
+
 static void on_closed(struct journal_request *request, enum err err)
 {
     struct partition_store *store = CONTAINER_OF(request, struct partition_store, request);
     struct removal *removal = store->user;
-    const int64_t delay_ms = store->config.file_delete_delay_ms;
-    void (*done)(void *context, enum err err) = removal->done;
-    void *context = removal->context;
-    const enum err verdict = removal->error < 0 ? err_from_errno((int)removal->error) : err;
+    removal->delay_ms = store->config.file_delete_delay_ms;
+    removal->verdict = removal->error < 0 ? err_from_errno((int)removal->error) : err;
     synced_marks_forget(&removal->directory->marks, store);
     partition_store_give(store);
     removal->store = NULL;
-    removal->done = NULL;
-    wait_for_time(removal, delay_ms);
-    done(context, verdict);
+    wait_for_checkpoint(removal);
 }
 
 static void close_journal(struct removal *removal)
@@ -131,7 +174,10 @@ void partition_removal_on_idle(struct log_directory *directory, struct partition
 {
     list_each (link, &directory->removals) {
         struct removal *removal = CONTAINER_OF(link, struct removal, link);
-        if (removal->store != store || removal->step != REMOVAL_WAIT || !is_idle(store))
+        if (removal->store != store || removal->step != REMOVAL_WAIT)
+            continue;
+        list_remove(&store->mark_link); /* No mark is needed any more. */
+        if (!is_idle(store))
             continue;
         store->user = removal;
         if (store->offline_reason != NULL || !store->journal.is_started) {
@@ -208,8 +254,7 @@ static void on_renamed(struct removal *removal, int64_t result)
 {
     if (result < 0) {
         removal->error = result;
-        diag_error(removal->directory->diag, "%s: cannot be renamed: %s", removal->store->path,
-                   err_text(err_from_errno((int)result)));
+        log_directory_check_write(removal->directory, "rename", removal->store->path, result);
         close_journal(removal);
         return;
     }
@@ -227,6 +272,7 @@ static void on_step(struct io_op *op, int64_t result)
     switch (removal->step) {
     case REMOVAL_WAIT:
     case REMOVAL_SYNC:
+    case REMOVAL_CHECKPOINT:
     case REMOVAL_CLOSE_JOURNAL: assert(!"an operation ends that never began"); return;
     case REMOVAL_RENAME: on_renamed(removal, result); return;
     case REMOVAL_OPEN_DIRECTORY:
@@ -240,6 +286,8 @@ static void on_step(struct io_op *op, int64_t result)
         return;
     case REMOVAL_SYNC_DIRECTORY:
         removal->error = result < 0 ? result : 0;
+        log_directory_check_write(removal->directory, "sync", removal->directory->options.path,
+                                  result);
         submit(removal, REMOVAL_CLOSE_DIRECTORY,
                (struct io_op){.kind = IO_CLOSE, .handle = removal->handle});
         return;
@@ -293,7 +341,7 @@ struct partition_store *partition_removal_store(struct list *link)
 bool partition_removal_has_store(struct log_directory *directory)
 {
     list_each (link, &directory->removals)
-        if (partition_removal_store(link) != NULL)
+        if (CONTAINER_OF(link, struct removal, link)->done != NULL)
             return true;
     return false;
 }

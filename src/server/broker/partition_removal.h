@@ -13,7 +13,8 @@
 struct log_directory;
 struct partition_store;
 
-/* Takes store out of the directory: as log_directory_delete. */
+/* Takes store out of the directory: as log_directory_delete. The checkpoints are written without
+ * the partition before done: a later one of its name must not find them. */
 void partition_removal_delete(struct log_directory *directory, struct partition_store *store,
                               void (*done)(void *context, enum err err), void *context);
 
@@ -32,6 +33,9 @@ void partition_removal_tick(struct log_directory *directory);
 /* The store whose deletion a member of directory->removals is still about, or NULL. */
 struct partition_store *partition_removal_store(struct list *link);
 bool partition_removal_has_store(struct log_directory *directory);
+
+/* A pair of checkpoints has been written, or could not be. */
+void partition_removal_on_checkpoint(struct log_directory *directory);
 
 /* Gives back the memory: the files stay until the next start. */
 void partition_removal_forget_all(struct log_directory *directory);

@@ -277,13 +277,31 @@ static void answer_lookup(struct partition_scan *scan, int64_t offset, int64_t t
     finish(scan, KAFKA_NONE);
 }
 
+static void on_batch(struct journal_read *segment_read, int64_t result);
+
+/* What is missing of the batch. */
+static void read_batch(struct partition_scan *scan, struct partition_segment *segment)
+{
+    scan->segment_read.done = on_batch;
+    journal_segment_read(segment->file, &scan->segment_read, scan->batch + scan->got,
+                         scan->batch_size - scan->got, scan->position + scan->got);
+}
+
 /* The first record of the batch that is late enough. */
 static void on_batch(struct journal_read *segment_read, int64_t result)
 {
     struct partition_scan *scan = CONTAINER_OF(segment_read, struct partition_scan, segment_read);
+    struct partition_segment *segment = segment_again(scan);
+    if (segment == NULL)
+        return;
+    scan->got += result > 0 ? (uint64_t)result : 0;
+    if (result > 0 && scan->got < scan->batch_size) {
+        read_batch(scan, segment);
+        return;
+    }
     struct record_batch batch;
     const struct slice bytes = slice_of(scan->batch, scan->batch_size);
-    if (result != (int64_t)bytes.size || record_batch_decode(&batch, bytes) != ERR_OK) {
+    if (scan->got != scan->batch_size || record_batch_decode(&batch, bytes) != ERR_OK) {
         finish_damaged(scan, "a batch cannot be read");
         return;
     }
@@ -317,9 +335,8 @@ static void look_into_batch(struct partition_scan *scan, struct partition_segmen
                       batch->base_timestamp_ms, batch->leader_epoch);
         return;
     }
-    scan->segment_read.done = on_batch;
-    journal_segment_read(segment->file, &scan->segment_read, scan->batch, batch->size,
-                         scan->position);
+    scan->got = 0;
+    read_batch(scan, segment);
 }
 
 /* ---- Along the headers. ---- */
@@ -368,17 +385,22 @@ static void retry_from_start(struct partition_scan *scan)
     read_headers(scan);
 }
 
-static void on_headers(struct journal_read *segment_read, int64_t result)
+static void on_headers(struct journal_read *segment_read, int64_t result);
+
+/* More bytes behind those that buffer holds. limit is above position + got. */
+static void read_more(struct partition_scan *scan, struct partition_segment *segment,
+                      uint64_t limit)
 {
-    struct partition_scan *scan = CONTAINER_OF(segment_read, struct partition_scan, segment_read);
-    struct partition_segment *segment = segment_again(scan);
-    if (segment == NULL)
-        return;
-    if (result < 0) {
-        finish_damaged(scan, "the file cannot be read");
-        return;
-    }
-    const uint64_t limit = segment->file->written_bytes;
+    scan->segment_read.done = on_headers;
+    journal_segment_read(segment->file, &scan->segment_read, scan->buffer + scan->got,
+                         min_u64(scan_buffer_bytes, limit - scan->position) - scan->got,
+                         scan->position + scan->got);
+}
+
+/* Walks the headers in buffer, which begins at position. */
+static void walk_headers(struct partition_scan *scan, struct partition_segment *segment,
+                         uint64_t limit)
+{
     const uint64_t read_from = scan->position;
     struct record_batch batch;
     for (;;) {
@@ -387,14 +409,11 @@ static void on_headers(struct journal_read *segment_read, int64_t result)
             next_segment(scan, segment);
             return;
         }
-        if (done + record_batch_header_bytes > (uint64_t)result) {
-            if (done == 0)
-                retry_from_start(scan);
-            else
-                read_headers(scan);
+        if (done > 0 && done + record_batch_header_bytes > scan->got) {
+            read_headers(scan);
             return;
         }
-        const struct slice bytes = slice_of(scan->buffer + done, (size_t)((uint64_t)result - done));
+        const struct slice bytes = slice_of(scan->buffer + done, (size_t)(scan->got - done));
         if (record_batch_decode(&batch, bytes) != ERR_OK || batch.base_offset < scan->base_offset ||
             batch.size > limit - scan->position) {
             retry_from_start(scan);
@@ -406,6 +425,24 @@ static void on_headers(struct journal_read *segment_read, int64_t result)
         }
         scan->position += batch.size;
     }
+}
+
+static void on_headers(struct journal_read *segment_read, int64_t result)
+{
+    struct partition_scan *scan = CONTAINER_OF(segment_read, struct partition_scan, segment_read);
+    struct partition_segment *segment = segment_again(scan);
+    if (segment == NULL)
+        return;
+    if (result < 0) {
+        finish_damaged(scan, "the file cannot be read");
+        return;
+    }
+    const uint64_t limit = segment->file->written_bytes;
+    scan->got += (uint64_t)result;
+    if (result > 0 && scan->got < record_batch_header_bytes && scan->position + scan->got < limit)
+        read_more(scan, segment, limit);
+    else
+        walk_headers(scan, segment, limit);
 }
 
 static void read_headers(struct partition_scan *scan)
@@ -421,9 +458,8 @@ static void read_headers(struct partition_scan *scan)
             retry_from_start(scan);
         return;
     }
-    scan->segment_read.done = on_headers;
-    journal_segment_read(segment->file, &scan->segment_read, scan->buffer,
-                         min_u64(scan_buffer_bytes, limit - scan->position), scan->position);
+    scan->got = 0;
+    read_more(scan, segment, limit);
 }
 
 /* ---- The start. ---- */

@@ -49,6 +49,7 @@ struct partition_scan {
     struct journal_open open;
     struct journal_segment *file; /* That open is about. */
     uint8_t *batch;               /* A whole batch, from the heap. */
+    uint64_t got;                 /* Bytes of the batch, or of buffer: a read may be short. */
     uint8_t buffer[scan_buffer_bytes];
     char path[index_flush_path_bytes];
 };

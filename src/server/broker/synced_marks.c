@@ -3,13 +3,14 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "server/broker/log_directory.h"
 #include "server/broker/partition_store.h"
 
 #include <stdio.h>
 
 static const char head[] = "ROOKERY SYNCED 1\n";
 
-enum { free_capacity_first = 64 };
+enum { free_capacity_first = 64, version_at = 15 };
 
 uint64_t synced_mark_name(struct slice topic)
 {
@@ -92,12 +93,13 @@ static enum err open_file(struct synced_marks *marks)
     const int64_t size = read_wait(marks, block, sizeof block, 0);
     if (size < 0)
         return err_from_errno((int)size);
-    static const uint8_t zeros[sizeof head];
     if (size >= (int64_t)sizeof head && memcmp(block, head, sizeof head) == 0)
         return ERR_OK;
-    if (memcmp(block, zeros, sizeof head) != 0)
+    const uint8_t version = block[version_at];
+    if (memcmp(block, head, version_at) == 0 && version > head[version_at] && version <= '9')
         return ERR_UNSUPPORTED;
-    memset(block, 0, sizeof block); /* New, or its first bytes never reached the disk. */
+    /* New, or its first bytes never reached the disk; each slot speaks for itself. */
+    memset(block, 0, sizeof block);
     memcpy(block, head, sizeof head);
     const int64_t written = write_wait(marks, block, sizeof block, 0);
     return written < 0 ? err_from_errno((int)written) : ERR_OK;
@@ -170,9 +172,11 @@ static void on_written(struct io_op *op, int64_t result)
     }
     store->mark_sequence++;
     marks->is_sync_wanted = true;
-    if (store->durable_offset > store->synced_mark && !list_linked(&store->mark_link))
+    if (store->durable_offset > store->synced_mark && !store->is_deleting &&
+        !list_linked(&store->mark_link))
         list_push(&marks->dirty, &store->mark_link);
     pump(marks);
+    log_directory_on_idle(store->directory, store);
 }
 
 static uint32_t take_slot(struct synced_marks *marks)

@@ -62,7 +62,7 @@ struct synced_marks {
 
 /* Opens or makes the file in directory, and shows each mark to visit, which says whether it belongs
  * to a partition; others are erased. Waits for the disk. ERR_IO, ERR_NO_MEMORY, ERR_UNSUPPORTED
- * (another file of that name). */
+ * (of a later version). */
 MUST_CHECK enum err synced_marks_open(
     struct synced_marks *marks, struct io *io, struct heap *heap, const char *directory,
     bool (*visit)(void *context, uint32_t slot, const struct synced_mark *mark), void *context);
