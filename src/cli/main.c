@@ -1,4 +1,5 @@
 /* The program `rookery`: flags in, one call out. */
+#include "cli/broker_service.h"
 #include "cli/keeper_service.h"
 #include "cli/options.h"
 
@@ -22,6 +23,7 @@ struct program {
     struct heap heap; /* Of configurations; lives as long as the process. */
     struct diag_sink sink;
     struct keeper_service keeper;
+    struct broker_service broker;
     struct service *services[service_count_max]; /* In the order of their start. */
     uint32_t service_count;
 };
@@ -54,13 +56,20 @@ static enum err add_keeper(struct program *program, struct config_source source)
     return keeper_service_init(&program->keeper, &program->heap, &program->sink.diag, source);
 }
 
+static enum err add_broker(struct program *program, struct config_source source)
+{
+    program->services[program->service_count++] = &program->broker.service;
+    return broker_service_init(&program->broker, &program->heap, &program->sink.diag, source);
+}
+
 static enum err add_from_file(struct program *program)
 {
     struct config_source source = {.file_name = program->options.config_path};
     const enum err err = read_file(program, source.file_name, &source.text);
     if (err != ERR_OK)
         return err;
-    return add_keeper(program, source);
+    return program->options.command == CLI_BROKER ? add_broker(program, source)
+                                                  : add_keeper(program, source);
 }
 
 static enum err make_directory(struct program *program, const char *path)
@@ -78,20 +87,31 @@ static enum err add_embedded(struct program *program)
 {
     const struct options *options = &program->options;
     static char keeper_text[2048];
+    static char broker_text[4096];
     const int keeper_size =
         snprintf(keeper_text, sizeof keeper_text,
                  "dataDir=%s/keeper\nclientPort=%u\nclientPortAddress=127.0.0.1\n"
                  "tickTime=2000\nmaxClientCnxns=0\n4lw.commands.whitelist=*\n",
                  options->data_path, options->keeper_port);
-    if ((size_t)keeper_size >= sizeof keeper_text) {
+    const int broker_size =
+        snprintf(broker_text, sizeof broker_text,
+                 "broker.id=0\nlisteners=PLAINTEXT://127.0.0.1:%u\nlog.dirs=%s/broker\n"
+                 "zookeeper.connect=127.0.0.1:%u\noffsets.topic.replication.factor=1\n"
+                 "group.initial.rebalance.delay.ms=0\n",
+                 options->broker_port, options->data_path, options->keeper_port);
+    if ((size_t)keeper_size >= sizeof keeper_text || (size_t)broker_size >= sizeof broker_text) {
         diag_error(&program->sink.diag, "the path after --data is longer than this program takes");
         return ERR_CONFIG;
     }
     const struct config_source keeper = {"(embedded keeper)",
                                          slice_of(keeper_text, (size_t)keeper_size)};
+    const struct config_source broker = {"(embedded broker)",
+                                         slice_of(broker_text, (size_t)broker_size)};
     enum err err = make_directory(program, options->data_path);
     if (err == ERR_OK)
         err = add_keeper(program, keeper);
+    if (err == ERR_OK)
+        err = add_broker(program, broker);
     return err;
 }
 
@@ -124,6 +144,8 @@ static int print_docs(void)
     puts("# Settings\n\nPrinted by `rookery docs` from the tables that the program reads its files "
          "by.\n");
     config_print_docs(&keeper_config_table, print_line, NULL);
+    puts("");
+    config_print_docs(&broker_config_table, print_line, NULL);
     puts("");
     return exit_ok;
 }

@@ -13,7 +13,7 @@ struct create_state {
     struct arena arena;
 };
 
-enum { describe_arena_bytes = 48 * 1024 };
+enum { describe_arena_bytes = 32 * 1024 };
 
 static void send_reply(struct create_state *state)
 {

@@ -4,7 +4,8 @@
 
 enum {
     version_sources = 1,
-    bytes_per_resource = 96 * 1024, /* Some 200 settings with their synonyms. */
+    topic_bytes = 32 * 1024, /* What control_describe_configs asks for. */
+    broker_bytes = 256 * 1024,
 };
 
 struct describe_state {
@@ -87,12 +88,21 @@ static void on_described(struct describe_configs *describe)
         broker_request_fail_memory(request);
 }
 
+static size_t room_for_all(const struct kafka_describe_configs_request *body)
+{
+    size_t bytes = 0;
+    for (int32_t i = 0; i < body->resources.count; i++)
+        bytes += body->resources.items[i].resource_type == CONFIG_RESOURCE_TOPIC ? topic_bytes
+                                                                                 : broker_bytes;
+    return bytes;
+}
+
 static bool prepare(struct describe_state *state)
 {
     struct broker_request *request = state->request;
     const struct kafka_describe_configs_request *body = request->body;
     const size_t count = (size_t)body->resources.count;
-    const size_t bytes = bytes_per_resource * (count + 1);
+    const size_t bytes = room_for_all(body);
     struct describe_configs *describe = &state->describe;
     describe->resources = broker_request_take_array(request, count, sizeof *describe->resources);
     void *memory = broker_request_take(request, bytes);

@@ -70,6 +70,8 @@ static const struct config_row rows[] = {
     NUMBER("rookery.request.memory.max.bytes", request_memory_bytes_max, 1 << 20, INT32_MAX,
            "67108864", "bytes",
            "A request whose decoded form needs more memory closes its connection."),
+    NUMBER("rookery.memory.max.mb", memory_mib_max, 32, 1 << 20, "2048", "MiB",
+           "The most memory that the broker takes; it uses far less unless clients make it."),
     NUMBER("max.connections", connection_count_max, 1, INT32_MAX, "100000", NULL,
            "Connections at a time."),
     NUMBER("max.connections.per.ip", connection_count_max_per_address, 0, INT32_MAX, "2147483647",

@@ -177,14 +177,19 @@ static enum err open_directory(struct broker_server *server, const char *path)
 
 /* ---- start ---- */
 
+static void on_failed_and_stopped(void *context)
+{
+    struct broker_server *server = context;
+    shard_stop(server->shard);
+}
+
 static void fail(struct broker_server *server, enum err err, const char *reason)
 {
     if (server->state >= BROKER_STOPPING)
         return;
     diag_error(server->diag, "the broker stops: %s", reason);
     server->failure = err;
-    server->shard->stopping = true;
-    broker_server_stop(server);
+    broker_server_stop(server, on_failed_and_stopped, server);
 }
 
 /* What other machines may call us, where a listener names no host. */
@@ -457,6 +462,7 @@ static void on_delays_stopped(struct delay_queue *delays)
 {
     struct broker_server *server = CONTAINER_OF(delays, struct broker_server, delays);
     server->state = BROKER_STOPPED;
+    server->stopped(server->stopped_context);
 }
 
 static void on_directory_closed(void *context, enum err err)
@@ -480,8 +486,12 @@ static void on_control_stopped(void *context)
         log_directory_close(table->directories[i], on_directory_closed, server);
 }
 
-void broker_server_stop(struct broker_server *server)
+void broker_server_stop(struct broker_server *server, void (*stopped)(void *context), void *context)
 {
+    server->stopped = stopped; /* Whoever asks last is told. */
+    server->stopped_context = context;
+    if (server->state == BROKER_STOPPED)
+        stopped(context);
     if (server->state >= BROKER_STOPPING)
         return;
     server->state = BROKER_STOPPING;

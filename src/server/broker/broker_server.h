@@ -39,6 +39,8 @@ struct broker_server {
     const struct broker_config *config;
     enum broker_state state;
     enum err failure; /* Why it stopped by itself; ERR_OK: it did not. */
+    void (*stopped)(void *context);
+    void *stopped_context;
     uint64_t hash_seed;
 
     struct net *net;
@@ -65,14 +67,10 @@ struct broker_server {
 MUST_CHECK enum err broker_server_start(struct broker_server **server, struct shard *shard,
                                         const struct broker_config *config);
 
-/* Ends cleanly; broker_server_is_stopped tells when. A server that fails stops by itself, sets
- * failure and the shard's stopping. */
-void broker_server_stop(struct broker_server *server);
-
-static inline bool broker_server_is_stopped(const struct broker_server *server)
-{
-    return server->state == BROKER_STOPPED;
-}
+/* Ends cleanly: connections close, the logs are synced, the registration ends; then stopped runs. A
+ * server that cannot go on stops by itself, sets failure, and ends the shard's loop. */
+void broker_server_stop(struct broker_server *server, void (*stopped)(void *context),
+                        void *context);
 
 static inline bool broker_server_is_serving(const struct broker_server *server)
 {
