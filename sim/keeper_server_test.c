@@ -194,7 +194,7 @@ static void connect_client(struct world *world, int32_t timeout_ms)
 
 /* ---- a world with a server ---- */
 
-static void start_server(struct world *world)
+static void try_start(struct world *world, enum err expected)
 {
     const struct config_source source = {
         "zoo.cfg", slice_from_text("dataDir=/data\nclientPort=2181\ntickTime=100\n"
@@ -207,7 +207,12 @@ static void start_server(struct world *world)
     assert_int_equal(
         ERR_OK, keeper_config_load(&world->config, &world->node->heap, world->node->diag, source));
     world->used_bytes_before = world->node->heap.used_bytes;
-    assert_int_equal(ERR_OK, keeper_server_start(&world->server, &world->shard, &world->config));
+    assert_int_equal(expected, keeper_server_start(&world->server, &world->shard, &world->config));
+}
+
+static void start_server(struct world *world)
+{
+    try_start(world, ERR_OK);
 }
 
 static void start(struct world *world)
@@ -331,6 +336,76 @@ static void test_snapshots_while_serving(void **state)
     end(&world);
 }
 
+static void write_bytes(const char *path, uint64_t offset, const char *bytes, size_t size)
+{
+    struct io_op op = {.kind = IO_OPEN, .handle = io_handle_none};
+    op.path.path = path;
+    op.path.flags = IO_OPEN_WRITE;
+    const int64_t handle = io_wait(world.node->io, &op);
+    assert_true(handle >= 0);
+    struct iovec vector = {(void *)(uintptr_t)bytes, size};
+    op = (struct io_op){.kind = IO_WRITE, .handle = (int32_t)handle};
+    op.write.vectors = &vector;
+    op.write.vector_count = 1;
+    op.write.offset = offset;
+    assert_int_equal(size, io_wait(world.node->io, &op));
+    op = (struct io_op){.kind = IO_CLOSE, .handle = (int32_t)handle};
+    assert_int_equal(0, io_wait(world.node->io, &op));
+}
+
+/* A stopped server with ten znodes in log.1; the end of its journal's bytes. */
+static uint64_t leave_a_journal(void)
+{
+    char path[32];
+    start(&world);
+    connect_client(&world, 10000);
+    for (int i = 0; i < 10; i++) {
+        snprintf(path, sizeof path, "/n%d", i);
+        send_create(&world.client, path, 0);
+    }
+    await(&world, 11);
+    const uint64_t end_offset = journal_end(&world.server->journal).offset;
+    stop_server(&world);
+    return end_offset;
+}
+
+static void test_damage_is_refused(void **state)
+{
+    (void)state;
+    const uint64_t end_offset = leave_a_journal();
+    write_bytes("/data/version-2/log.1", end_offset / 2, "damage", 6);
+    try_start(&world, ERR_CORRUPT);
+    end(&world);
+    (void)leave_a_journal();
+    write_bytes("/data/version-2/log.1", 0, "damage", 6);
+    try_start(&world, ERR_CORRUPT);
+    end(&world);
+    /* The last record was acknowledged, and the mark knows. */
+    (void)leave_a_journal();
+    write_bytes("/data/version-2/log.1", end_offset - 3, "x", 1);
+    try_start(&world, ERR_CORRUPT);
+    end(&world);
+}
+
+static void test_a_torn_tail_is_cut(void **state)
+{
+    (void)state;
+    const uint64_t end_offset = leave_a_journal();
+    write_bytes("/data/version-2/log.1", end_offset, "\0\0\0\0\1\2\3\4\0\0\0\x30torn", 16);
+    write_bytes("/data/version-2/log.1", end_offset + 4096, "more", 4);
+    try_start(&world, ERR_OK);
+    assert_int_equal(10 + 5, keeper_znode_count(&world.server->keeper));
+    connect_client(&world, 10000);
+    send_create(&world.client, "/again", 0);
+    await(&world, 2);
+    assert_int_equal(CODE_OK, world.client.code);
+    stop_server(&world);
+    try_start(&world, ERR_OK);
+    assert_int_equal(11 + 5, keeper_znode_count(&world.server->keeper));
+    stop_server(&world);
+    end(&world);
+}
+
 static void load_once(struct client *client)
 {
     send_set(client, "/a", "some data");
@@ -387,6 +462,8 @@ int main(void)
         cmocka_unit_test(test_reads_wait_for_own_writes),
         cmocka_unit_test(test_an_expired_session_takes_its_ephemerals),
         cmocka_unit_test(test_snapshots_while_serving),
+        cmocka_unit_test(test_damage_is_refused),
+        cmocka_unit_test(test_a_torn_tail_is_cut),
         cmocka_unit_test(test_hot_paths_do_not_allocate),
         cmocka_unit_test(test_stop_gives_everything_back),
     };

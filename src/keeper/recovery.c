@@ -101,26 +101,38 @@ bool recovery_snapshot_looks_whole(uint64_t size, struct slice tail)
     return size >= 10 && tail.size == sizeof mark && memcmp(tail.data, mark, sizeof mark) == 0;
 }
 
-/* The last record of the last file may be torn: it was never acknowledged. */
+static bool is_unacknowledged(const struct recovery_stop *stop)
+{
+    return stop->zxid_last >= stop->zxid_synced;
+}
+
+/* Without a mark only the last record of the last file is taken for torn. */
 static enum recovery_verdict judge_torn(const struct recovery_stop *stop)
 {
     const bool is_tail = stop->is_last_file && stop->reaches_file_end;
-    const bool was_acknowledged = stop->zxid_last < stop->zxid_synced;
-    return is_tail && !was_acknowledged ? RECOVERY_CUT : RECOVERY_REFUSE;
+    return is_unacknowledged(stop) && (is_tail || stop->knows_synced) ? RECOVERY_CUT
+                                                                      : RECOVERY_REFUSE;
+}
+
+static enum recovery_verdict judge_empty_file(const struct recovery_stop *stop)
+{
+    if (!is_unacknowledged(stop))
+        return RECOVERY_REFUSE;
+    if (stop->is_last_file)
+        return RECOVERY_DELETE;
+    return stop->knows_synced ? RECOVERY_CUT : RECOVERY_REFUSE;
 }
 
 enum recovery_verdict recovery_judge_stop(const struct recovery_stop *stop)
 {
     if (stop->is_empty_file)
-        return stop->is_last_file && stop->zxid_last >= stop->zxid_synced ? RECOVERY_DELETE
-                                                                          : RECOVERY_REFUSE;
+        return judge_empty_file(stop);
     switch (stop->verdict) {
     case TXN_RECORD_END:
         /* Zeros up to the end are preallocated room; anything behind them was written. */
         if (!stop->rest_is_zero)
-            return RECOVERY_REFUSE;
-        return stop->is_last_file && stop->zxid_last < stop->zxid_synced ? RECOVERY_REFUSE
-                                                                         : RECOVERY_GO_ON;
+            return recovery_judge_hole(stop);
+        return stop->is_last_file && !is_unacknowledged(stop) ? RECOVERY_REFUSE : RECOVERY_GO_ON;
     case TXN_RECORD_MORE:
     case TXN_RECORD_NO_MARK:
     case TXN_RECORD_CHECKSUM:
@@ -129,6 +141,11 @@ enum recovery_verdict recovery_judge_stop(const struct recovery_stop *stop)
     }
     assert(stop->verdict != TXN_RECORD_OK);
     return RECOVERY_REFUSE;
+}
+
+enum recovery_verdict recovery_judge_hole(const struct recovery_stop *stop)
+{
+    return stop->knows_synced && is_unacknowledged(stop) ? RECOVERY_CUT : RECOVERY_REFUSE;
 }
 
 enum err recovery_check_zxid(int64_t previous_zxid, int64_t zxid)

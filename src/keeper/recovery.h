@@ -62,17 +62,22 @@ struct recovery_stop {
     bool reaches_file_end; /* The record, as far as its size is believed, ends at or behind the
                             * end of the file, or only zeros follow it. */
     int64_t zxid_last;     /* Of the last good record of all files. */
-    int64_t zxid_synced;   /* What this server acknowledged, as far as known; else 0. */
+    int64_t zxid_synced;   /* Up to here all was acknowledged, and possibly more; else 0. */
+    bool knows_synced;     /* zxid_synced comes from a mark of ours, so what follows it may be torn
+                            * anywhere: writes of one sync come to the disk in any order. */
 };
 
 enum recovery_verdict {
     RECOVERY_GO_ON,  /* A clean end: the next file, or done. */
-    RECOVERY_CUT,    /* A torn tail: cut the file at the offset, done. */
+    RECOVERY_CUT,    /* A torn tail: cut the file at the offset, delete later ones, done. */
     RECOVERY_DELETE, /* An empty last file: delete it, done. */
     RECOVERY_REFUSE, /* Damage: do not start. */
 };
 
 enum recovery_verdict recovery_judge_stop(const struct recovery_stop *stop);
+
+/* What transactions missing behind zxid_last mean, in front of sound ones. */
+enum recovery_verdict recovery_judge_hole(const struct recovery_stop *stop);
 
 /* Whether a record may follow the one before it; previous_zxid is 0 in front of the first.
  * ERR_EXISTS: the same zxid again, which Apache's servers write after a request that they could not

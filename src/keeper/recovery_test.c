@@ -109,6 +109,28 @@ static void empty_files_may_only_be_last(void **state)
     assert_int_equal(recovery_judge_stop(&stop), RECOVERY_REFUSE);
 }
 
+/* Behind our own mark writes that were never acknowledged may be torn anywhere. */
+static void what_follows_the_mark_is_cut(void **state)
+{
+    (void)state;
+    struct recovery_stop stop = {
+        .verdict = TXN_RECORD_CHECKSUM, .zxid_last = 10, .zxid_synced = 10, .knows_synced = true};
+    assert_int_equal(recovery_judge_stop(&stop), RECOVERY_CUT);
+    assert_int_equal(recovery_judge_hole(&stop), RECOVERY_CUT);
+    stop.verdict = TXN_RECORD_END; /* Zeros, then something. */
+    assert_int_equal(recovery_judge_stop(&stop), RECOVERY_CUT);
+    stop.is_empty_file = true;
+    assert_int_equal(recovery_judge_stop(&stop), RECOVERY_CUT);
+    stop.zxid_synced = 11;
+    assert_int_equal(recovery_judge_stop(&stop), RECOVERY_REFUSE);
+    stop.is_empty_file = false;
+    assert_int_equal(recovery_judge_stop(&stop), RECOVERY_REFUSE);
+    assert_int_equal(recovery_judge_hole(&stop), RECOVERY_REFUSE);
+    stop.knows_synced = false;
+    stop.zxid_synced = 0;
+    assert_int_equal(recovery_judge_hole(&stop), RECOVERY_REFUSE);
+}
+
 static void zxids_leave_no_hole_within_an_epoch(void **state)
 {
     (void)state;
@@ -142,6 +164,7 @@ int main(void)
         cmocka_unit_test(replay_starts_in_the_file_that_holds_the_next_zxid),
         cmocka_unit_test(only_an_unacknowledged_tail_is_cut),
         cmocka_unit_test(empty_files_may_only_be_last),
+        cmocka_unit_test(what_follows_the_mark_is_cut),
         cmocka_unit_test(zxids_leave_no_hole_within_an_epoch),
         cmocka_unit_test(records_without_a_snapshot_are_not_trusted),
     };

@@ -19,7 +19,13 @@ struct loader {
     size_t buffer_size;
     bool has_snapshot;
     uint64_t txn_count;
-    int64_t zxid_last; /* Of the last record read; 0: none. */
+    int64_t zxid_last;   /* Of the last record read; 0: none. */
+    int64_t zxid_synced; /* From the mark. */
+    bool knows_synced;
+    bool is_cut; /* Nothing behind what was read counts. */
+    bool has_digest;
+    int64_t digest_zxid;
+    uint64_t digest;
     char path[keeper_path_bytes_max];
 };
 
@@ -177,6 +183,20 @@ static enum err init_keeper(struct keeper_server *server)
     return err;
 }
 
+/* The state of a snapshot's digest is reached some transactions behind the snapshot. */
+static void check_digest(struct loader *loader)
+{
+    const struct keeper *keeper = &loader->server->keeper;
+    if (!loader->has_digest || keeper->zxid_applied != loader->digest_zxid)
+        return;
+    loader->has_digest = false;
+    if (keeper->tree.digest != loader->digest)
+        diag_error(loader->server->shard->diag,
+                   "keeper: at zxid 0x%" PRIx64 " the tree's digest is %" PRIu64
+                   ", but the snapshot says %" PRIu64,
+                   (uint64_t)keeper->zxid_applied, keeper->tree.digest, loader->digest);
+}
+
 static enum err load_snapshot(struct loader *loader, const struct recovery_file *file)
 {
     struct keeper_server *server = loader->server;
@@ -184,10 +204,14 @@ static enum err load_snapshot(struct loader *loader, const struct recovery_file 
     snapshot_reader_init(&snapshot, &server->keeper, &server->arena, file->zxid,
                          keeper_server_now_ms(server));
     const enum err err = feed_file(loader, &snapshot);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
         diag_info(server->shard->diag, "keeper: loaded %s, %" PRIu64 " znodes", loader->path,
                   snapshot.znode_count);
-    else
+        loader->has_digest = snapshot.has_digest;
+        loader->digest_zxid = snapshot.digest_zxid;
+        loader->digest = snapshot.digest;
+        check_digest(loader);
+    } else
         diag_warn(server->shard->diag,
                   "keeper: %s is damaged at offset %" PRIu64 ": %s (%s); trying an older one",
                   loader->path, snapshot.offset, err_text(err),
@@ -290,6 +314,25 @@ static enum err refuse_at(struct loader *loader, const struct journal_segment *s
     return ERR_CORRUPT;
 }
 
+static struct recovery_stop stop_of(const struct loader *loader)
+{
+    return (struct recovery_stop){
+        .zxid_last = max_i64(loader->zxid_last, loader->server->keeper.zxid_applied),
+        .zxid_synced = loader->zxid_synced,
+        .knows_synced = loader->knows_synced};
+}
+
+/* Sound transactions that do not follow the ones before them. */
+static enum err judge_hole(struct loader *loader, const struct journal_segment *segment,
+                           uint64_t offset)
+{
+    const struct recovery_stop stop = stop_of(loader);
+    if (recovery_judge_hole(&stop) == RECOVERY_REFUSE)
+        return refuse_at(loader, segment, offset, "transactions are missing or out of order");
+    loader->is_cut = true;
+    return ERR_OK;
+}
+
 static enum err replay_record(struct loader *loader, const struct journal_segment *segment,
                               uint64_t offset, struct slice entry)
 {
@@ -300,14 +343,18 @@ static enum err replay_record(struct loader *loader, const struct journal_segmen
     if (txn_codec_decode_entry(entry, &server->arena, &txn) != ERR_OK)
         return refuse_at(loader, segment, offset,
                          "its checksum is right, but it is no transaction");
-    if (recovery_check_zxid(loader->zxid_last, txn.zxid) != ERR_OK)
-        return refuse_at(loader, segment, offset, "transactions are missing or out of order");
+    const enum err err = recovery_check_zxid(loader->zxid_last, txn.zxid);
+    if (err == ERR_EXISTS)
+        return ERR_OK;
+    if (err != ERR_OK)
+        return judge_hole(loader, segment, offset);
     loader->zxid_last = txn.zxid;
     if (txn.zxid <= server->keeper.zxid_applied)
         return ERR_OK;
     keeper_apply(&server->keeper, &txn, keeper_server_now_ms(server), NULL, &server->arena,
                  &result);
     loader->txn_count++;
+    check_digest(loader);
     return ERR_OK;
 }
 
@@ -337,11 +384,11 @@ static enum err judge(struct loader *loader, struct journal_reader *reader,
 {
     const uint64_t offset = reader->offset;
     const uint64_t end = offset + max_u64(record->size, 1);
-    struct recovery_stop stop = {.verdict = record->verdict,
-                                 .is_last_file = journal_segment_next(segment) == NULL,
-                                 .is_empty_file = segment->size_bytes == 0,
-                                 .reaches_file_end = end >= segment->size_bytes,
-                                 .zxid_last = loader->zxid_last};
+    struct recovery_stop stop = stop_of(loader);
+    stop.verdict = record->verdict;
+    stop.is_last_file = journal_segment_next(segment) == NULL;
+    stop.is_empty_file = segment->size_bytes == 0;
+    stop.reaches_file_end = end >= segment->size_bytes;
     enum err err = rest_is_zero(loader, reader, &stop.rest_is_zero);
     journal_reader_close(reader);
     if (err == ERR_OK && !stop.reaches_file_end) {
@@ -367,6 +414,31 @@ static const char *verdict_text(enum txn_record_verdict verdict)
     return "unreadable";
 }
 
+static void tell_cut(struct loader *loader, const struct journal_segment *segment, uint64_t offset)
+{
+    diag_warn(loader->server->shard->diag,
+              "keeper: %s is torn at offset %" PRIu64
+              ", behind all that is known to be acknowledged; cut there",
+              segment->path, offset);
+}
+
+/* No more records can be read here: why, and what that means. Closes reader. */
+static enum err conclude(struct loader *loader, struct journal_reader *reader,
+                         struct journal_segment *segment, const struct record *record)
+{
+    const uint64_t offset = reader->offset;
+    enum recovery_verdict verdict;
+    const enum err err = judge(loader, reader, segment, record, &verdict);
+    if (err != ERR_OK || verdict == RECOVERY_GO_ON)
+        return err;
+    if (verdict == RECOVERY_REFUSE)
+        return refuse_at(loader, segment, offset, verdict_text(record->verdict));
+    loader->is_cut = true;
+    if (verdict == RECOVERY_CUT)
+        tell_cut(loader, segment, offset);
+    return ERR_OK;
+}
+
 /* Reads the records behind the header; *end is where the valid bytes end. */
 static enum err replay_records(struct loader *loader, struct journal_reader *reader,
                                struct journal_segment *segment, struct journal_position *end)
@@ -378,26 +450,17 @@ static enum err replay_records(struct loader *loader, struct journal_reader *rea
         if (err != ERR_OK || record.verdict != TXN_RECORD_OK)
             break;
         err = replay_record(loader, segment, reader->offset, record.entry);
-        if (err != ERR_OK)
+        if (err != ERR_OK || loader->is_cut)
             break;
         journal_reader_skip(reader, record.size);
         *end = (struct journal_position){segment->base, reader->offset};
     }
-    if (err != ERR_OK) {
-        journal_reader_close(reader);
-        return err;
-    }
-    const uint64_t offset = reader->offset;
-    enum recovery_verdict verdict;
-    err = judge(loader, reader, segment, &record, &verdict);
-    if (err != ERR_OK || verdict == RECOVERY_GO_ON)
-        return err;
-    if (verdict == RECOVERY_REFUSE)
-        return refuse_at(loader, segment, offset, verdict_text(record.verdict));
-    diag_warn(loader->server->shard->diag,
-              "keeper: %s ends in a write that was never acknowledged; cut at offset %" PRIu64,
-              segment->path, offset);
-    return ERR_OK;
+    if (err == ERR_OK && !loader->is_cut)
+        return conclude(loader, reader, segment, &record);
+    if (loader->is_cut)
+        tell_cut(loader, segment, reader->offset);
+    journal_reader_close(reader);
+    return err;
 }
 
 static enum err replay_segment(struct loader *loader, struct journal_segment *segment,
@@ -409,19 +472,15 @@ static enum err replay_segment(struct loader *loader, struct journal_segment *se
     if (err != ERR_OK)
         return err;
     err = journal_reader_peek(&reader, txn_file_header_bytes, &header);
-    const bool is_last = journal_segment_next(segment) == NULL;
-    const bool is_cut = err == ERR_OK && header.size < txn_file_header_bytes && is_last;
-    if (err == ERR_OK && !is_cut && txn_codec_check_file_header(header) != ERR_OK) {
-        bool is_zero = false;
-        err = is_last ? rest_is_zero(loader, &reader, &is_zero) : ERR_OK;
-        if (err == ERR_OK && !is_zero)
-            err = refuse_at(loader, segment, 0, "this is no header of a transaction journal");
-        journal_reader_close(&reader);
-        return err; /* All zeros: its first write never came to the disk. */
-    }
-    if (err != ERR_OK || is_cut) {
+    if (err != ERR_OK) {
         journal_reader_close(&reader);
         return err;
+    }
+    if (txn_codec_check_file_header(header) != ERR_OK) {
+        /* A file whose making was interrupted: short, zeros, or worse. */
+        const struct record none = {
+            .verdict = header.size < txn_file_header_bytes ? TXN_RECORD_MORE : TXN_RECORD_CHECKSUM};
+        return conclude(loader, &reader, segment, &none);
     }
     journal_reader_skip(&reader, txn_file_header_bytes);
     *end = (struct journal_position){segment->base, txn_file_header_bytes};
@@ -448,7 +507,8 @@ static enum err replay(struct loader *loader, struct journal_start_options *star
     if (segment != NULL)
         start->end = (struct journal_position){segment->base, 0};
     enum err err = ERR_OK;
-    for (; segment != NULL && err == ERR_OK; segment = journal_segment_next(segment))
+    for (; segment != NULL && err == ERR_OK && !loader->is_cut;
+         segment = journal_segment_next(segment))
         err = replay_segment(loader, segment, &start->end);
     return err;
 }
@@ -499,6 +559,7 @@ static enum err check_empty(struct loader *loader)
 
 static enum err load_tree(struct loader *loader, struct journal_start_options *start)
 {
+    loader->knows_synced = ack_mark_load(loader->server, &loader->zxid_synced);
     enum err err = load_snapshots(loader);
     if (err == ERR_OK)
         err = open_journal(loader->server);
@@ -507,6 +568,12 @@ static enum err load_tree(struct loader *loader, struct journal_start_options *s
     if (err == ERR_OK)
         err = check_empty(loader);
     return err;
+}
+
+/* Without syncs nothing is known to be durable. */
+static int64_t acknowledged_zxid(const struct keeper_server *server)
+{
+    return server->config.force_sync ? server->keeper.zxid_applied : 0;
 }
 
 enum err keeper_load(struct keeper_server *server)
@@ -526,6 +593,8 @@ enum err keeper_load(struct keeper_server *server)
         err = load_tree(&loader, &start);
     if (err == ERR_OK)
         err = journal_start(&server->journal, start);
+    if (err == ERR_OK)
+        err = ack_mark_start(&server->mark, server, acknowledged_zxid(server));
     heap_give(server->shard->heap, loader.buffer);
     heap_give(server->shard->heap, loader.snapshots);
     if (err == ERR_OK && loader.txn_count > 0)

@@ -56,6 +56,8 @@ static void on_tick(struct io_op *op, int64_t result)
     }
     if (result == 0) {
         expire_sessions(server);
+        if (server->config.force_sync)
+            ack_mark_advance(&server->mark, server->keeper.zxid_applied);
         znode_reaper_tick(&server->reaper);
         purge_task_tick(&server->purge);
     }
@@ -224,6 +226,9 @@ void keeper_server_stop(struct keeper_server *server, void (*stopped)(void *cont
     if (server->is_ticking)
         io_cancel(server->shard->io, &server->tick_op);
     snapshot_task_cancel(&server->snapshot);
+    if (server->config.force_sync)
+        ack_mark_advance(&server->mark, server->keeper.zxid_applied);
+    ack_mark_stop(&server->mark);
     server->close_request.done = on_journal_closed;
     journal_close(&server->journal, &server->close_request);
 }
@@ -241,7 +246,8 @@ static void on_lock_closed(struct io_op *op, int64_t result)
 void keeper_server_pump_stop(struct keeper_server *server)
 {
     if (server->phase != KEEPER_SERVER_STOPPING || server->is_journal_open || server->is_ticking ||
-        !snapshot_task_is_idle(&server->snapshot) || !purge_task_is_idle(&server->purge))
+        !snapshot_task_is_idle(&server->snapshot) || !purge_task_is_idle(&server->purge) ||
+        !ack_mark_is_stopped(&server->mark))
         return;
     if (server->lock_handle == io_handle_none)
         return;

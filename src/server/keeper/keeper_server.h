@@ -17,6 +17,7 @@
 #include "keeper/keeper.h"
 #include "keeper/txn_codec.h"
 #include "net/net.h"
+#include "server/keeper/ack_mark.h"
 #include "server/keeper/keeper_config.h"
 #include "server/keeper/keeper_stats.h"
 #include "server/keeper/purge_task.h"
@@ -65,6 +66,7 @@ struct keeper_server {
     bool has_doomed;     /* Some link is to be closed. */
     struct list paused;  /* Links that are not read until writes have been applied. */
 
+    struct ack_mark mark;
     struct snapshot_task snapshot;
     struct purge_task purge;
     struct znode_reaper reaper;

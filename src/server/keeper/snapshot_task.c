@@ -185,8 +185,8 @@ static void name_files(struct snapshot_task *task)
     const struct slice text = recovery_file_name(RECOVERY_FILE_SNAPSHOT, task->writer.zxid, name);
     snprintf(task->path, sizeof task->path, "%s/%" SLICE_FORMAT, task->server->snapshot_path,
              SLICE_ARGS(text));
-    snprintf(task->path_temporary, sizeof task->path_temporary, "%s/%" SLICE_FORMAT ".tmp",
-             task->server->snapshot_path, SLICE_ARGS(text));
+    snprintf(task->path_temporary, sizeof task->path_temporary, "%s/snapshot.tmp",
+             task->server->snapshot_path);
 }
 
 void snapshot_task_start(struct snapshot_task *task)
