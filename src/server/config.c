@@ -176,8 +176,8 @@ static enum err set_value(const struct config_table *table, const struct config_
         err = add_entry(table, row, entry, heap, place->line, field(config, row));
         break;
     case CONFIG_NOTHING:
-        diag_warn(place->diag, "%s:%u: %s does nothing here: %s", place->file_name, place->line,
-                  row->key, row->doc);
+        diag_warn(place->diag, "%s:%u: %" SLICE_FORMAT " does nothing here: %s", place->file_name,
+                  place->line, SLICE_ARGS(entry.key), row->doc);
         break;
     }
     if (err == ERR_CONFIG)
