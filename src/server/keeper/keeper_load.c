@@ -482,8 +482,8 @@ static enum err replay_segment(struct loader *loader, struct journal_segment *se
             .verdict = header.size < txn_file_header_bytes ? TXN_RECORD_MORE : TXN_RECORD_CHECKSUM};
         return conclude(loader, &reader, segment, &none);
     }
+    /* A last file without records goes: its name may be ahead of the next zxid. */
     journal_reader_skip(&reader, txn_file_header_bytes);
-    *end = (struct journal_position){segment->base, txn_file_header_bytes};
     return replay_records(loader, &reader, segment, end);
 }
 
@@ -493,6 +493,20 @@ static struct journal_segment *first_segment(struct loader *loader)
     const uint64_t wanted = (uint64_t)loader->server->keeper.zxid_applied + 1;
     struct journal_segment *segment = journal_segment_at(journal, wanted);
     return segment != NULL ? segment : journal_segment_first(journal);
+}
+
+/* Whole files may be missing, which no file that is there shows. */
+static enum err check_acknowledged(const struct loader *loader)
+{
+    const struct keeper_server *server = loader->server;
+    const struct recovery_stop stop = stop_of(loader);
+    if (stop.zxid_last >= stop.zxid_synced)
+        return ERR_OK;
+    diag_error(server->shard->diag,
+               "keeper: %s ends at zxid 0x%" PRIx64 ", but 0x%" PRIx64 " was acknowledged; restore "
+               "what is missing, or remove the file acknowledged there to go on without it",
+               server->journal_path, (uint64_t)stop.zxid_last, (uint64_t)stop.zxid_synced);
+    return ERR_CORRUPT;
 }
 
 static enum err replay(struct loader *loader, struct journal_start_options *start)
@@ -510,7 +524,7 @@ static enum err replay(struct loader *loader, struct journal_start_options *star
     for (; segment != NULL && err == ERR_OK && !loader->is_cut;
          segment = journal_segment_next(segment))
         err = replay_segment(loader, segment, &start->end);
-    return err;
+    return err == ERR_OK ? check_acknowledged(loader) : err;
 }
 
 static enum err open_journal(struct keeper_server *server)
