@@ -64,10 +64,11 @@ def hand_over(t, first, second, end):
 
 def check_files(t, data, kind, clean):
     """Apache's own tools read every file in the directory, and see what the writer meant."""
-    files = sorted((data / "version-2").iterdir())
-    logs = [path for path in files if path.name.startswith("log.")]
-    snapshots = [path for path in files if path.name.startswith("snapshot.")]
-    t.check(logs and snapshots, f"{kind} wrote logs and snapshots", [path.name for path in files])
+    def files(kind):
+        return sorted((data / "version-2").glob(f"{kind}.*"), key=lambda path: int(path.suffix[1:], 16))
+
+    logs, snapshots = files("log"), files("snapshot")
+    t.check(logs and snapshots, f"{kind} wrote logs and snapshots", [path.name for path in logs + snapshots])
     seen = []
     for path in logs:
         lines = t.run(t.java("zookeeper", "org.apache.zookeeper.server.persistence.TxnLogToolkit", path), "log-dump")
