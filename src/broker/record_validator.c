@@ -39,8 +39,6 @@ static struct record_verdict check_records(const struct record_rules *rules,
     record_walk_init(&walk, batch, slice_of(data, batch->size));
     while (record_walk_next(&walk, &record, &err)) {
         verdict.record_index = walk.index - 1;
-        if (record.offset != batch->base_offset + verdict.record_index)
-            return refuse(verdict, KAFKA_INVALID_RECORD, "record offsets are not sequential");
         if (slice_is_null(record.key) && rules->config->compacts)
             return refuse(verdict, KAFKA_INVALID_RECORD,
                           "a compacted topic takes no record without a key");

@@ -95,7 +95,8 @@ static enum err decode_uvarint(struct cursor *cursor, uint32_t *value)
     return ERR_MALFORMED;
 }
 
-/* The length in front of a run or array; -1: null. */
+/* The length in front of a run or array; -1: null. Apache's brokers take every negative one for it.
+ */
 static enum err decode_length(struct cursor *cursor, bool is_short, bool is_plain, int64_t *length)
 {
     if (cursor->flexible && !is_plain) {
@@ -108,7 +109,10 @@ static enum err decode_length(struct cursor *cursor, bool is_short, bool is_plai
     if (bytes == NULL)
         return ERR_TRUNCATED;
     *length = is_short ? load_i16(bytes) : load_i32(bytes);
-    return *length < -1 ? ERR_MALFORMED : ERR_OK;
+    if (*length < -1 && cursor->jute)
+        return ERR_MALFORMED;
+    *length = max_i64(*length, -1);
+    return ERR_OK;
 }
 
 static enum err decode_run(struct cursor *cursor, const struct wire_field *field, bool null_allowed,

@@ -249,6 +249,21 @@ static void test_external_records(void **state)
     assert_memory_equal("\0\0\3\xe8", frames[0] + size - 4, 4);
 }
 
+/* Whatever is negative means null, where null is allowed. */
+static void test_negative_lengths(void **state)
+{
+    struct arenas arenas = arenas_start();
+    struct kafka_metadata_request all;
+    struct kafka_list_offsets_request none;
+    (void)state;
+    assert_int_equal(ERR_OK, wire_decode_all(&kafka_metadata_request_wire, 1,
+                                             SLICE_LITERAL("\377\377\377\376"), &arenas.one, &all));
+    assert_int_equal(all.topics.count, -1);
+    assert_int_equal(ERR_MALFORMED, wire_decode_all(&kafka_list_offsets_request_wire, 1,
+                                                    SLICE_LITERAL("\0\0\0\0\377\377\377\376"),
+                                                    &arenas.one, &none));
+}
+
 static void test_dump(void **state)
 {
     (void)state;
@@ -262,17 +277,12 @@ static void test_dump(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trips),
-        cmocka_unit_test(test_cut_messages_are_refused),
-        cmocka_unit_test(test_golden_zookeeper),
-        cmocka_unit_test(test_golden_kafka),
-        cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_counts_take_no_memory),
-        cmocka_unit_test(test_full_arena),
-        cmocka_unit_test(test_tags),
-        cmocka_unit_test(test_tagged_struct),
-        cmocka_unit_test(test_external_records),
-        cmocka_unit_test(test_dump),
+        cmocka_unit_test(test_round_trips),      cmocka_unit_test(test_cut_messages_are_refused),
+        cmocka_unit_test(test_golden_zookeeper), cmocka_unit_test(test_golden_kafka),
+        cmocka_unit_test(test_lengths),          cmocka_unit_test(test_counts_take_no_memory),
+        cmocka_unit_test(test_full_arena),       cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_tagged_struct),    cmocka_unit_test(test_external_records),
+        cmocka_unit_test(test_negative_lengths), cmocka_unit_test(test_dump),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
