@@ -297,6 +297,8 @@ static void resume_session(struct client_link *client, struct net_reply *reply,
     keeper_move_session(&server->keeper, session_id, client->id);
     client->keeper.session_id = session_id;
     client->phase = CLIENT_LINK_OPEN;
+    /* What the session wrote on another connection may still be on its way. */
+    client_link_set_barrier(client, keeper_write_last(server));
     session_add(client);
     reply_session(client, reply);
 }
@@ -455,6 +457,18 @@ void client_link_drain(struct keeper_server *server)
     server->free_wait_count = 0;
 }
 
+void client_link_set_barrier(struct client_link *client, struct keeper_write *write)
+{
+    client->barrier = write;
+    client->barrier_zxid = write == NULL ? 0 : write->zxid;
+}
+
+/* A write that has been applied holds nobody up, and its block may serve another one. */
+static bool is_held_up(const struct client_link *client)
+{
+    return client->barrier_zxid > client->server->keeper.zxid_applied;
+}
+
 static void wait_for_barrier(struct client_link *client, const struct request *request)
 {
     struct client_wait *wait = wait_acquire(client->server);
@@ -495,8 +509,8 @@ static void on_write(struct client_link *client, const struct request *request)
 static void on_read(struct client_link *client, const struct request *request)
 {
     if (request->header.type == OP_SYNC && keeper_write_last(client->server) != NULL)
-        client->barrier = keeper_write_last(client->server);
-    if (client->barrier != NULL)
+        client_link_set_barrier(client, keeper_write_last(client->server));
+    if (is_held_up(client))
         wait_for_barrier(client, request);
     else
         run(client, request);
@@ -548,14 +562,12 @@ static void on_request(struct client_link *client, struct slice frame)
     dispatch(client, &request);
 }
 
-void client_link_run_wait(struct client_wait *wait, const struct keeper_write *write)
+void client_link_run_wait(struct client_wait *wait)
 {
     struct client_link *client = wait->client;
     struct keeper_server *server = client->server;
     struct request request = {
         .frame = wait->frame, .reply = wait->reply, .started_at_ns = wait->started_at_ns};
-    if (client->barrier == write)
-        client->barrier = NULL;
     server->wait_count--;
     if (client->net == NULL || decode_header(&request, &server->arena) != ERR_OK) {
         client->outstanding_count--;

@@ -4,8 +4,8 @@
  * CLOSED
  *
  * Writes go to keeper_write at once. Anything else waits behind the link's last write (its
- * barrier), because a client must see its own writes; a sync makes the last write of the whole
- * server the barrier.
+ * barrier), because a client must see its own writes; a sync, or a resumed session, makes the last
+ * write of the whole server the barrier.
  *
  * Memory: a block from the shard's heap, given back when the connection is closed and no write
  * refers to it. Shard: the server's.
@@ -39,7 +39,8 @@ struct client_link {
     bool is_in_sessions;
     bool is_doomed; /* An event did not fit into memory: it is closed once that is safe. */
     int32_t timeout_ms;
-    struct keeper_write *barrier;
+    struct keeper_write *barrier; /* Valid while barrier_zxid is not applied. */
+    int64_t barrier_zxid;
 
     /* For people. */
     int64_t connected_at_ms;
@@ -83,8 +84,11 @@ void client_link_on_session_end(struct client_link *client);
 /* A write came behind the session's move to another connection: no answer, the link is closed. */
 void client_link_refuse_moved(struct client_link *client, struct net_reply *reply);
 
-/* Runs a request that waited for write. Takes wait. */
-void client_link_run_wait(struct client_wait *wait, const struct keeper_write *write);
+/* What the link reads from now on comes behind write. */
+void client_link_set_barrier(struct client_link *client, struct keeper_write *write);
+
+/* Runs a request that waited. Takes wait. */
+void client_link_run_wait(struct client_wait *wait);
 
 /* A write no longer refers to it. */
 void client_link_release(struct client_link *client);

@@ -85,7 +85,7 @@ static void answer(struct keeper_write *write, const struct txn_result *result)
 static void run_waits(struct keeper_write *write)
 {
     for (struct list *link = list_pop(&write->waits); link != NULL; link = list_pop(&write->waits))
-        client_link_run_wait(CONTAINER_OF(link, struct client_wait, link), write);
+        client_link_run_wait(CONTAINER_OF(link, struct client_wait, link));
 }
 
 /* Applies the transaction as the journal has it. What fails here would fail at every restart. */
@@ -112,17 +112,6 @@ static void end_session(struct keeper_server *server, int64_t session_id)
         client_link_on_session_end(client);
 }
 
-/* Its client reads on behind it. */
-static void detach(struct keeper_write *write)
-{
-    struct client_link *client = write->client;
-    if (client == NULL)
-        return;
-    if (client->barrier == write)
-        client->barrier = NULL;
-    client_link_release(client);
-}
-
 static void on_durable(struct journal_append *append, enum err err)
 {
     struct keeper_write *write = CONTAINER_OF(append, struct keeper_write, append);
@@ -140,7 +129,8 @@ static void on_durable(struct journal_append *append, enum err err)
         end_session(server, write->session_id);
     run_waits(write);
     snapshot_task_count(&server->snapshot, write->record_size);
-    detach(write);
+    if (write->client != NULL)
+        client_link_release(write->client);
     release(server, write);
     client_link_close_doomed(server);
     if (!keeper_write_is_saturated(server))
@@ -186,6 +176,7 @@ static void roll_if_wanted(struct keeper_server *server, int64_t zxid)
 static void submit(struct keeper_server *server, struct keeper_write *write,
                    const struct keeper_write_request *request, const struct txn *txn)
 {
+    write->zxid = txn->zxid;
     write->record_size = txn_codec_record_bytes(txn);
     write->record = write->inline_record;
     if (write->record_size > keeper_write_inline_bytes)
@@ -206,7 +197,7 @@ static void submit(struct keeper_server *server, struct keeper_write *write,
     server->write_bytes += write->record_size;
     if (request->client != NULL) {
         request->client->user_count++;
-        request->client->barrier = write;
+        client_link_set_barrier(request->client, write);
     }
     const enum err err = journal_append(&server->journal, &write->append);
     if (err != ERR_OK)

@@ -30,6 +30,7 @@ struct keeper_write {
     int32_t xid;
     int32_t type; /* Of the request. */
     int64_t session_id;
+    int64_t zxid;
     uint64_t started_at_ns;
     struct list waits; /* Of client_wait: requests that come after it. */
     struct journal_append append;
