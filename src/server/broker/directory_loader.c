@@ -181,8 +181,8 @@ static enum err read_checkpoint(struct log_directory *directory, const char *nam
     char path[path_bytes];
     struct io_file_info info;
     print_path(directory, name, path);
-    if (io_file_info(directory->io, path, &info) < 0)
-        return ERR_OK;
+    if (io_file_info(directory->io, path, &info) < 0 || info.size_bytes == 0)
+        return ERR_OK; /* Apache's brokers begin with an empty file. */
     if (info.size_bytes > checkpoint_bytes_max)
         return ERR_LIMIT;
     char *text = heap_take(directory->heap, (size_t)info.size_bytes + 1);

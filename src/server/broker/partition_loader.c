@@ -705,6 +705,19 @@ static void set_offsets(struct partition_store *store)
     store->is_epochs_dirty |= leader_epochs_cut_start(&store->epochs, store->log_start_offset);
 }
 
+/* Each clean end leaves a snapshot at the log end of then: only the newest is of use, and those at
+ * the base of a segment. */
+static void remove_old_snapshots(struct partition_loader *loader)
+{
+    list_each (link, &loader->names) {
+        const char *name = CONTAINER_OF(link, struct loader_name, link)->text;
+        int64_t offset;
+        if (parse_offset(name, ".snapshot", &offset) && offset < loader->replay_from &&
+            journal_segment_find(&loader->store->journal, (uint64_t)offset) == NULL)
+            remove_file(loader, name);
+    }
+}
+
 static enum err load(struct partition_loader *loader)
 {
     struct partition_store *store = loader->store;
@@ -732,6 +745,8 @@ static enum err load(struct partition_loader *loader)
     if (err != ERR_OK)
         return err;
     set_offsets(store);
+    if (loader->replay_from != INT64_MAX)
+        remove_old_snapshots(loader);
     if (loader->replay_from != INT64_MAX && loader->replay_from > store->log_end_offset)
         producer_state_deinit(&store->producers); /* It knows of batches that are not there. */
     /* A clean end relies on a snapshot at the log end. */
