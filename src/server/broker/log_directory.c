@@ -21,7 +21,7 @@ enum {
 };
 
 static const uint64_t ns_per_ms = 1000000;
-static const uint64_t reserve_bytes = 64u << 20;
+static const uint64_t reserve_bytes = 16u << 20;
 
 struct log_directory_options log_directory_options_default(const char *path)
 {
@@ -623,6 +623,35 @@ static void end_creation(struct creation *creation)
     done(context, err, store);
 }
 
+static void on_creation_metadata(void *context, int64_t result)
+{
+    struct creation *creation = context;
+    log_directory_check_write(creation->directory, "write of partition.metadata",
+                              creation->store->path, result);
+    if (result < 0)
+        creation->err = err_from_errno((int)result);
+    end_creation(creation);
+}
+
+/* The topic's id is on the disk before the first record: it says whose records they are. */
+static void write_creation_metadata(struct creation *creation)
+{
+    struct partition_store *store = creation->store;
+    char path[path_bytes];
+    char text[partition_metadata_text_bytes];
+    if (creation->err == ERR_OK && !topic_id_is_none(&store->id)) {
+        const int size = snprintf(path, sizeof path, "%s/partition.metadata", store->path);
+        assert(size > 0 && size < path_bytes);
+        const size_t text_size = partition_loader_print_metadata(&store->id, text);
+        creation->err =
+            file_queue_replace(&creation->directory->files, path, slice_of(text, text_size),
+                               on_creation_metadata, creation);
+        if (creation->err == ERR_OK)
+            return;
+    }
+    end_creation(creation);
+}
+
 static void fail_creation(struct creation *creation, int64_t result)
 {
     diag_error(creation->directory->diag, "%s: cannot be created: %s", creation->store->path,
@@ -665,7 +694,7 @@ static void on_created(struct io_op *op, int64_t result)
         submit_creation(creation, CREATION_CLOSE_DIRECTORY,
                         (struct io_op){.kind = IO_CLOSE, .handle = creation->handle});
         return;
-    case CREATION_CLOSE_DIRECTORY: end_creation(creation); return;
+    case CREATION_CLOSE_DIRECTORY: write_creation_metadata(creation); return;
     }
 }
 
@@ -686,7 +715,6 @@ static enum err prepare_creation(struct creation *creation, const struct partiti
     if (store == NULL)
         return ERR_NO_MEMORY;
     store->id = spec->id;
-    store->is_metadata_dirty = !topic_id_is_none(&spec->id);
     store->offline_reason = "it is being created";
     log_directory_add(directory, store);
     creation->store = store;
@@ -840,10 +868,12 @@ static void flush_store(struct log_directory *directory, struct partition_store 
     if (list_empty(&store->segments))
         return;
     struct partition_segment *active = partition_store_active(store);
-    segment_index_seal(&active->index);
-    active->is_sealed = true;
-    active->is_index_complete = false;
-    log_directory_queue_flush(directory, active);
+    if (active->file->size_bytes > 0) {
+        segment_index_seal(&active->index);
+        active->is_sealed = true;
+        active->is_index_complete = false;
+        log_directory_queue_flush(directory, active);
+    }
     if (store->is_changed)
         log_directory_write_snapshot(directory, store);
 }

@@ -70,8 +70,11 @@ static void submit_index(struct partition_scan *scan, enum scan_step step, struc
 
 static void read_entries(struct partition_scan *scan)
 {
-    const uint32_t count = scan->high - scan->low;
-    const bool is_block = count * entry_bytes(scan) <= scan_buffer_bytes;
+    const uint32_t block_count = (uint32_t)(scan_buffer_bytes / entry_bytes(scan));
+    const bool is_block = scan->high - scan->low <= block_count;
+    /* As much as fits, for the reads that follow. */
+    const uint32_t count = is_block ? (uint32_t)min_u64(scan->file_count - scan->low, block_count)
+                                    : scan->high - scan->low;
     const uint32_t first = is_block ? scan->low : scan->low + count / 2;
     submit_index(
         scan, is_block ? SCAN_READ_ENTRIES : SCAN_READ_ENTRY,
@@ -157,6 +160,25 @@ static void on_entry(struct partition_scan *scan, int64_t result)
         read_entries(scan);
 }
 
+/* Keeps the block for the next read; without memory it does without. */
+static void keep_block(struct partition_scan *scan, struct slice bytes)
+{
+    struct partition_store *store = scan->store;
+    if (scan->is_time)
+        return;
+    if (store->index_block == NULL)
+        store->index_block = heap_take(store->directory->heap, sizeof *store->index_block);
+    struct partition_index_block *block = store->index_block;
+    if (block == NULL)
+        return;
+    block->base_offset = scan->base_offset;
+    block->count = (uint32_t)(bytes.size / offset_entry_bytes);
+    block->is_file_end = scan->low + block->count == scan->file_count;
+    block->file_count = scan->file_count;
+    block->is_used = true;
+    memcpy(block->entries, bytes.data, block->count * offset_entry_bytes);
+}
+
 static void on_index(struct io_op *op, int64_t result)
 {
     struct partition_scan *scan = CONTAINER_OF(op, struct partition_scan, op);
@@ -171,12 +193,30 @@ static void on_index(struct io_op *op, int64_t result)
         return;
     case SCAN_READ_ENTRY: on_entry(scan, result); return;
     case SCAN_READ_ENTRIES:
-        if (result > 0)
+        if (result > 0) {
             find_entry(scan, slice_of(scan->buffer, (size_t)result));
+            keep_block(scan, slice_of(scan->buffer, (size_t)result));
+        }
         close_index(scan);
         return;
     case SCAN_CLOSE_INDEX: use_entry(scan); return;
     }
+}
+
+/* Whether the block that was kept says where to go. file_count: entries in the file by now. */
+static bool find_in_block(struct partition_scan *scan, uint32_t file_count)
+{
+    struct partition_index_block *block = scan->store->index_block;
+    if (scan->is_time || block == NULL || block->base_offset != scan->base_offset ||
+        block->count == 0)
+        return false;
+    const uint8_t *last = block->entries + (block->count - 1) * offset_entry_bytes;
+    const bool is_behind = is_entry_below(scan, last);
+    if (is_behind && (!block->is_file_end || file_count != block->file_count))
+        return false;
+    find_entry(scan, slice_of(block->entries, block->count * offset_entry_bytes));
+    block->is_used = true;
+    return scan->is_found;
 }
 
 /* What waits in memory is behind what is in the file. */
@@ -192,7 +232,8 @@ static void search_index(struct partition_scan *scan, bool is_time)
     scan->high = is_time ? index->time_count : index->offset_count;
     find_entry(scan,
                is_time ? segment_index_pending_times(index) : segment_index_pending_offsets(index));
-    if (scan->is_found || scan->high == 0) {
+    scan->file_count = scan->high;
+    if (scan->is_found || scan->high == 0 || find_in_block(scan, scan->file_count)) {
         use_entry(scan);
         return;
     }

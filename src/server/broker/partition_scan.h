@@ -41,6 +41,7 @@ struct partition_scan {
     bool is_time;
     uint32_t low; /* Entries in front of it are at or below the target. */
     uint32_t high;
+    uint32_t file_count; /* Entries in the file. */
     int32_t handle;
     bool is_found;
     uint8_t entry[12]; /* The last one at or below the target. */

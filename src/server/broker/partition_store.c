@@ -139,6 +139,7 @@ void partition_store_give(struct partition_store *store)
     leader_epochs_deinit(&store->epochs);
     producer_state_deinit(&store->producers);
     heap_give(heap, store->recent);
+    heap_give(heap, store->index_block);
     heap_give(heap, store);
 }
 
@@ -250,6 +251,14 @@ void partition_store_rest(struct partition_store *store)
     if (!store->is_recent_used)
         forget_recent(store);
     store->is_recent_used = false;
+    if (store->index_block == NULL)
+        return;
+    if (!store->index_block->is_used) {
+        heap_give(store->directory->heap, store->index_block);
+        store->index_block = NULL;
+        return;
+    }
+    store->index_block->is_used = false;
 }
 
 enum err partition_store_roll(struct partition_store *store)

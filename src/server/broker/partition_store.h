@@ -44,6 +44,18 @@ struct partition_segment {
     bool is_dropped;        /* No longer in store->segments: goes when the flush ends. */
 };
 
+enum { partition_index_block_entries = 512 };
+
+/* The entries of an .index file that the last scan came by: the next read is mostly behind it. */
+struct partition_index_block {
+    int64_t base_offset; /* Of the segment; -1: nothing is known. */
+    uint32_t count;
+    uint32_t file_count; /* Of the file, at that time. */
+    bool is_file_end;    /* No entry was behind them. */
+    bool is_used;        /* Since partition_store_rest. */
+    uint8_t entries[partition_index_block_entries * offset_entry_bytes];
+};
+
 struct partition_store {
     struct log_directory *directory;
     struct hash_link link; /* In directory->stores. */
@@ -55,6 +67,8 @@ struct partition_store {
     struct leader_epochs epochs;
     struct producer_state producers;
     struct partition_recent *recent; /* NULL: no append since the segment began or for a while. */
+    struct partition_index_block
+        *index_block; /* NULL: no read went by way of a file for a while. */
     void *user;
     const char *offline_reason;
     int64_t log_start_offset;

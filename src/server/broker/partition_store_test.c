@@ -151,8 +151,8 @@ static void stop(struct fixture *fixture)
     log_directory_close(fixture->directory, on_done, &outcome);
     wait_for(fixture, &outcome.is_done);
     assert_int_equal(outcome.err, ERR_OK);
-    for (int i = 0; i < 5; i++)
-        io_run(fixture->io, 20000000);
+    while (!list_empty(&fixture->directory->disk.retired) || fixture->directory->disk.is_polling)
+        io_run(fixture->io, UINT64_MAX); /* The last handles. */
     log_directory_deinit(fixture->directory);
     io_destroy(fixture->io);
     assert_int_equal(fixture->heap.block_count, 0);
