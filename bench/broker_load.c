@@ -146,7 +146,8 @@ int main(int argc, char **argv)
     const int acks = (int)strtol(argv[4], NULL, 10);
     const double seconds = strtod(argv[5], NULL);
     const int handle = dial(port);
-    kafka_await_topic(handle, topic);
+    if (!kafka_await_topic(handle, topic))
+        process_fail("the broker closed the connection");
     if (strcmp(argv[3], "latency") == 0)
         run_latency(handle, dial(port), acks, seconds, strtod(argv[6], NULL));
     else

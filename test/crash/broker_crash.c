@@ -23,6 +23,7 @@ enum {
     records_per_batch = 7,
     record_count_max = 1 << 20,
     start_deadline_ms = 30000,
+    connect_count_max = 100,
     round_shift = 32, /* A number is the round above, the count in the round below. */
 };
 
@@ -38,13 +39,19 @@ struct reading {
     uint64_t round;
 };
 
+/* The kernel may keep the listening socket of a killed process for a moment, so that a connection
+ * is made to nobody: another one follows. */
 static int connect_broker(pid_t pid, uint16_t port)
 {
-    const int handle = process_connect(pid, port, start_deadline_ms);
-    if (handle < 0)
-        process_fail("the broker did not come up on port %u", port);
-    kafka_await_topic(handle, topic);
-    return handle;
+    for (int attempt = 0; attempt < connect_count_max; attempt++) {
+        const int handle = process_connect(pid, port, start_deadline_ms);
+        if (handle < 0)
+            break;
+        if (kafka_await_topic(handle, topic))
+            return handle;
+        close(handle);
+    }
+    process_fail("the broker did not come up on port %u", port);
 }
 
 static void note_acknowledged(int64_t base_offset, uint64_t first_number)

@@ -215,14 +215,15 @@ static bool has_leader(const uint8_t *at)
     return code == 0 && load_u32(at) > 0 && load_i16(at + 4) == 0;
 }
 
-void kafka_await_topic(int handle, const char *topic)
+bool kafka_await_topic(int handle, const char *topic)
 {
     for (int attempt = 0; attempt < 1500; attempt++) {
         uint8_t *at = begin(api_metadata, 1);
         at = put_u32(at, 1);
         finish(handle, put_text(at, topic));
-        if (has_leader(must_receive(handle)))
-            return;
+        const uint8_t *answer = receive(handle);
+        if (answer == NULL || has_leader(answer))
+            return answer != NULL;
         const struct timespec pause = {.tv_nsec = 20000000};
         nanosleep(&pause, NULL);
     }

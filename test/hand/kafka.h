@@ -24,8 +24,9 @@ struct kafka_batch_options {
 /* How many such records fill a batch of so many bytes. */
 uint32_t kafka_record_count_for(size_t batch_bytes);
 
-/* Creates the topic by asking for it, and waits until its partition 0 has a leader. */
-void kafka_await_topic(int handle, const char *topic);
+/* Creates the topic by asking for it, and waits until its partition 0 has a leader. False: the
+ * connection is gone. */
+bool kafka_await_topic(int handle, const char *topic);
 
 void kafka_send_produce(int handle, const char *topic, int acks,
                         struct kafka_batch_options options);

@@ -363,6 +363,8 @@ static struct slice protocol_of(const struct broker_config *config, struct slice
 }
 
 struct listener_list {
+    const char *file_name;
+    uint32_t line; /* 0: not in the file. */
     const char *key;
     const char *text;
     struct broker_listener *listeners;
@@ -377,20 +379,23 @@ static enum err add_listener(struct broker_config *config, struct heap *heap, st
     uint16_t port;
     const struct slice whole = item;
     if (!split_at(&item, "://", &name) || !parse_place(item, &host, &port)) {
-        diag_error(diag, "%s: expected NAME://host:port, found \"%" SLICE_FORMAT "\"", list->key,
-                   SLICE_ARGS(whole));
+        diag_error(diag,
+                   "%s:%u: %s: expected NAME://host:port, found \"%" SLICE_FORMAT
+                   "\"; correct the line",
+                   list->file_name, list->line, list->key, SLICE_ARGS(whole));
         return ERR_CONFIG;
     }
     const struct slice protocol = protocol_of(config, name);
     if (!slice_equal_text(protocol, "PLAINTEXT")) {
         diag_error(diag,
-                   "%s: listener %" SLICE_FORMAT " uses %" SLICE_FORMAT
+                   "%s:%u: %s: listener %" SLICE_FORMAT " uses %" SLICE_FORMAT
                    ", which is not served yet; only PLAINTEXT is",
-                   list->key, SLICE_ARGS(name), SLICE_ARGS(protocol));
+                   list->file_name, list->line, list->key, SLICE_ARGS(name), SLICE_ARGS(protocol));
         return ERR_CONFIG;
     }
     if (*list->count == broker_listener_count_max) {
-        diag_error(diag, "%s: more than %d listeners", list->key, broker_listener_count_max);
+        diag_error(diag, "%s:%u: %s: more than %d listeners", list->file_name, list->line,
+                   list->key, broker_listener_count_max);
         return ERR_CONFIG;
     }
     const struct broker_listener listener = {copy_text(heap, name), copy_text(heap, host), port};
@@ -413,22 +418,37 @@ static enum err read_listeners(struct broker_config *config, struct heap *heap, 
             worst = err;
     }
     if (worst == ERR_OK && *list.count == 0) {
-        diag_error(diag, "%s: expected at least one NAME://host:port", list.key);
+        diag_error(diag, "%s:%u: %s: expected at least one NAME://host:port", list.file_name,
+                   list.line, list.key);
         worst = ERR_CONFIG;
     }
     return worst;
 }
 
+/* The last line of a key, the one that counts. */
+static uint32_t line_of(const struct broker_config *config, const char *key)
+{
+    uint32_t line = 0;
+    for (const struct config_entry *entry = config->entries; entry != NULL; entry = entry->next)
+        if (strcmp(entry->key, key) == 0)
+            line = entry->line;
+    return line;
+}
+
 static enum err read_all_listeners(struct broker_config *config, struct heap *heap,
-                                   struct diag *diag)
+                                   struct diag *diag, const char *file_name)
 {
     const char *advertised = config->advertised_listeners_text;
-    const struct listener_list bound = {"listeners", config->listeners_text, config->listeners,
-                                        &config->listener_count};
+    const struct listener_list bound = {file_name,         line_of(config, "listeners"),
+                                        "listeners",       config->listeners_text,
+                                        config->listeners, &config->listener_count};
     const struct listener_list told = {
+        file_name,
+        line_of(config, "advertised.listeners"),
         "advertised.listeners",
         advertised != NULL && advertised[0] != '\0' ? advertised : config->listeners_text,
-        config->advertised, &config->advertised_count};
+        config->advertised,
+        &config->advertised_count};
     const enum err err = read_listeners(config, heap, diag, bound);
     return err != ERR_OK ? err : read_listeners(config, heap, diag, told);
 }
@@ -485,7 +505,7 @@ enum err broker_config_init(struct broker_config *config, struct heap *heap, str
     enum err err = keep_entries(config, heap, source.text, buffer);
     heap_give(heap, buffer);
     if (err == ERR_OK)
-        err = read_all_listeners(config, heap, diag);
+        err = read_all_listeners(config, heap, diag, source.file_name);
     if (err == ERR_OK)
         err = read_log_dirs(config, heap, diag);
     if (err == ERR_OK)
