@@ -303,42 +303,53 @@ static uint64_t window(const struct sim_socket *socket)
     return used >= buffer ? 0 : buffer - used;
 }
 
-static uint64_t send_size(const struct io_op *op)
+/* Of the vectors of IO_SEND, or in front of the file's range of IO_SEND_FILE: both begin alike. */
+static uint64_t vectors_size(const struct io_op *op)
 {
-    if (op->kind == IO_SEND_FILE)
-        return op->send_file.size;
     uint64_t size = 0;
     for (uint32_t index = 0; index < op->write.vector_count; index++)
         size += op->write.vectors[index].iov_len;
     return size;
 }
 
-/* size bytes of what the operation sends, from offset; false: the file has no such bytes. */
-static bool copy_out(struct sim_pending *pending, uint64_t offset, uint8_t *out, uint64_t size)
+static uint64_t send_size(const struct io_op *op)
 {
-    const struct io_op *op = pending->op;
-    if (op->kind == IO_SEND_FILE) {
-        const struct sim_handle *file = sim_node_handle(pending->node, op->send_file.file);
-        assert(file->kind == SIM_HANDLE_FILE);
-        const struct slice bytes =
-            sim_inode_bytes(file->inode, op->send_file.offset + offset, size);
-        if (bytes.size < size)
-            return false;
-        memcpy(out, bytes.data, size);
-        return true;
-    }
-    for (uint32_t index = 0; index < op->write.vector_count && size > 0; index++) {
+    return vectors_size(op) + (op->kind == IO_SEND_FILE ? op->send_file.size : 0);
+}
+
+/* At most size bytes of the vectors, from offset; how many. */
+static uint64_t copy_vectors(const struct io_op *op, uint64_t offset, uint8_t *out, uint64_t size)
+{
+    uint64_t copied = 0;
+    for (uint32_t index = 0; index < op->write.vector_count && copied < size; index++) {
         const struct iovec *vector = &op->write.vectors[index];
         if (offset >= vector->iov_len) {
             offset -= vector->iov_len;
             continue;
         }
-        const uint64_t part = min_u64(size, vector->iov_len - offset);
-        memcpy(out, (const uint8_t *)vector->iov_base + offset, part);
-        out += part;
-        size -= part;
+        const uint64_t part = min_u64(size - copied, vector->iov_len - offset);
+        memcpy(out + copied, (const uint8_t *)vector->iov_base + offset, part);
+        copied += part;
         offset = 0;
     }
+    return copied;
+}
+
+/* size bytes of what the operation sends, from offset; false: the file has no such bytes. */
+static bool copy_out(struct sim_pending *pending, uint64_t offset, uint8_t *out, uint64_t size)
+{
+    const struct io_op *op = pending->op;
+    const uint64_t copied = copy_vectors(op, offset, out, size);
+    if (copied == size)
+        return true;
+    assert(op->kind == IO_SEND_FILE);
+    const struct sim_handle *file = sim_node_handle(pending->node, op->send_file.file);
+    assert(file->kind == SIM_HANDLE_FILE);
+    const uint64_t start = op->send_file.offset + offset + copied - vectors_size(op);
+    const struct slice bytes = sim_inode_bytes(file->inode, start, size - copied);
+    if (bytes.size < size - copied)
+        return false;
+    memcpy(out + copied, bytes.data, size - copied);
     return true;
 }
 

@@ -74,8 +74,9 @@ enum io_kind {
     IO_CONNECT,   /* To address; result: a handle. */
     IO_RECV,      /* Result: bytes, 0 when the other side has closed. */
     IO_SEND,      /* All vectors; result: bytes sent, all of them or an error. */
-    IO_SEND_FILE, /* size bytes of file from offset to the socket without copying them through us;
-                     result: all of them or an error. Never blocks the loop, cold pages included. */
+    IO_SEND_FILE, /* All vectors, if any, and then size bytes of file from offset without copying
+                     them through us; result: bytes sent, all of them or an error. Never blocks the
+                     loop, cold pages included. */
     IO_TIMER,     /* Result 0 at or after deadline_ns of io_now_ns. */
 };
 
@@ -104,6 +105,8 @@ struct io_op {
             uint64_t size;
         } range; /* ALLOCATE TRUNCATE */
         struct {
+            struct iovec *vectors; /* As in `write`, but there may be none. */
+            uint32_t vector_count;
             int32_t file;
             uint64_t offset;
             uint64_t size;
@@ -115,6 +118,7 @@ struct io_op {
             uint64_t deadline_ns;
         } timer;
     };
+    uint64_t moved;    /* SEND and SEND_FILE in flight: bytes taken so far, at least. */
     struct list link;  /* The world's while in flight. */
     uint64_t world[8]; /* The world's while in flight. */
 };

@@ -60,7 +60,7 @@ bool io_posix_is_directory(int32_t handle);
 void io_posix_shed(int32_t listener, int *spare);
 int io_posix_spare_open(void);
 
-/* Drops the first `moved` bytes from the vectors of op; all gone: false. */
+/* Drops the first `moved` bytes from the vectors of a WRITE, SEND or SEND_FILE; all gone: false. */
 bool io_posix_skip_written(struct io_op *op, size_t moved);
 
 #endif

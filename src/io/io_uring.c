@@ -15,7 +15,8 @@ enum {
     submit_entry_count = 512,
     complete_entry_count = 4096,
     transfer_bytes_max = 1 << 30, /* Of one READ or RECV; results may be short anyway. */
-    opcode_truncate = 55,         /* IORING_OP_FTRUNCATE of Linux 6.9; our headers are older. */
+    warm_bytes_size = 64 * 1024,
+    opcode_truncate = 55, /* IORING_OP_FTRUNCATE of Linux 6.9; our headers are older. */
 };
 
 struct uring {
@@ -29,7 +30,8 @@ struct uring {
     uint64_t now_ns;
     uint64_t in_flight; /* Submitted entries whose completions have not come. */
     uint64_t wake_value;
-    uint8_t *warm_bytes; /* Where ranges land that are read only to be in the page cache. */
+    uint8_t *warm_bytes; /* Where ranges land that are read only to be in the page cache, */
+    struct iovec warm_vectors[send_file_range_bytes / warm_bytes_size]; /* each part on the last. */
     int wake_handle;
     int spare_handle; /* See io_posix_shed. */
     bool is_bound;    /* To the thread that runs it. */
@@ -60,7 +62,6 @@ struct __attribute__((may_alias)) slot {
         struct timer_node timer;    /* TIMER */
     };
     union {
-        uint64_t moved;   /* WRITE SEND */
         int64_t result;   /* In the list `ready`, but for SEND_FILE. */
         bool is_canceled; /* ACCEPT CONNECT RECV in flight. */
     };
@@ -125,16 +126,15 @@ static unsigned transfer_size(const struct io_op *op)
 
 static void prepare_send(struct io_uring_sqe *entry, struct io_op *op)
 {
-    /* MSG_WAITALL lets the kernel itself repeat short sends. */
-    const int flags = MSG_NOSIGNAL | MSG_WAITALL;
+    /* Not MSG_WAITALL: short sends come back, and op->moved shows that the peer takes bytes. */
     if (op->write.vector_count == 1) {
         const struct iovec *vector = op->write.vectors;
-        io_uring_prep_send(entry, op->handle, vector->iov_base, vector->iov_len, flags);
+        io_uring_prep_send(entry, op->handle, vector->iov_base, vector->iov_len, MSG_NOSIGNAL);
         return;
     }
     struct msghdr *message = &slot_of(op)->message;
     *message = (struct msghdr){.msg_iov = op->write.vectors, .msg_iovlen = op->write.vector_count};
-    io_uring_prep_sendmsg(entry, op->handle, message, (unsigned)flags);
+    io_uring_prep_sendmsg(entry, op->handle, message, MSG_NOSIGNAL);
 }
 
 static void prepare_path(struct io_uring_sqe *entry, struct io_op *op)
@@ -179,7 +179,7 @@ static void prepare(struct io_uring_sqe *entry, struct io_op *op)
         break;
     case IO_WRITE:
         io_uring_prep_writev(entry, op->handle, op->write.vectors, op->write.vector_count,
-                             op->write.offset + slot_of(op)->moved);
+                             op->write.offset + op->moved);
         break;
     case IO_SYNC:
         io_uring_prep_fsync(entry, op->handle,
@@ -297,13 +297,17 @@ static void submit(struct io *io, struct io_op *op)
         bind_to_thread(uring);
     list_init(&op->link);
     memset(slot, 0, sizeof *slot);
+    op->moved = 0;
 
     switch (op->kind) {
     case IO_TIMER:
         slot->timer.deadline_ns = op->timer.deadline_ns;
         timer_heap_add(&uring->timers, &slot->timer);
         break;
-    case IO_SEND_FILE: list_push(&uring->ready, &op->link); break;
+    case IO_SEND_FILE:
+        assert(op->send_file.vector_count <= io_vector_count_max);
+        list_push(&uring->ready, &op->link);
+        break;
     case IO_CONNECT: start_connect(uring, op); break;
     case IO_TRUNCATE: start_truncate(uring, op); break;
     case IO_WRITE:
@@ -355,8 +359,8 @@ static void warm_range(struct uring *uring, struct io_op *op)
 {
     const struct send_file_range range = send_file_cold_range(&slot_of(op)->send_file, op);
     struct io_uring_sqe *entry = must_take_entry(uring);
-    io_uring_prep_read(entry, op->send_file.file, uring->warm_bytes, (unsigned)range.size,
-                       range.offset);
+    io_uring_prep_readv(entry, op->send_file.file, uring->warm_vectors,
+                        (unsigned)div_ceil(range.size, warm_bytes_size), range.offset);
     mark_entry(entry, op, STAGE_WARM);
 }
 
@@ -364,7 +368,7 @@ static void send_file_go_on(struct uring *uring, struct io_op *op)
 {
     int error = 0;
     switch (send_file_step(&slot_of(op)->send_file, op, &error)) {
-    case SEND_FILE_DONE: finish(uring, op, (int64_t)op->send_file.size); break;
+    case SEND_FILE_DONE: finish(uring, op, (int64_t)op->moved); break;
     case SEND_FILE_MORE: list_push(&uring->ready, &op->link); break;
     case SEND_FILE_WAIT: wait_for_socket(uring, op); break;
     case SEND_FILE_WARM: warm_range(uring, op); break;
@@ -394,14 +398,13 @@ static void on_socket_ready(struct uring *uring, struct io_op *op, int result)
 
 static void on_moved(struct uring *uring, struct io_op *op, int result)
 {
-    struct slot *slot = slot_of(op);
     if (result < 0) {
         finish(uring, op, result);
         return;
     }
-    slot->moved += (uint64_t)result;
+    op->moved += (uint64_t)result;
     if (!io_posix_skip_written(op, (size_t)result))
-        finish(uring, op, (int64_t)slot->moved);
+        finish(uring, op, (int64_t)op->moved);
     else if (result == 0)
         finish(uring, op, -EIO);
     else
@@ -562,6 +565,7 @@ static void run(struct io *io, uint64_t wait_ns)
     complete_ready(
         uring); /* Before the timers: after a pause, bytes that came save their timeouts. */
     expire_timers(uring);
+    go_on_with_ready(uring); /* What was submitted just now need not wait for the next round. */
 }
 
 static void wake(struct io *io)
@@ -678,9 +682,11 @@ static int check_features(struct uring *uring)
 
 static int open_handles(struct uring *uring)
 {
-    uring->warm_bytes = heap_take(uring->heap, send_file_range_bytes);
+    uring->warm_bytes = heap_take(uring->heap, warm_bytes_size);
     if (uring->warm_bytes == NULL)
         return -ENOMEM;
+    for (size_t index = 0; index < ARRAY_COUNT(uring->warm_vectors); index++)
+        uring->warm_vectors[index] = (struct iovec){uring->warm_bytes, warm_bytes_size};
     uring->wake_handle = eventfd(0, EFD_CLOEXEC);
     uring->spare_handle = io_posix_spare_open();
     return uring->wake_handle < 0 || uring->spare_handle < 0 ? -errno : 0;

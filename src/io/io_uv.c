@@ -59,7 +59,6 @@ struct job {
 /* The world's part of an op. */
 struct __attribute__((may_alias)) slot {
     union {
-        uint64_t moved;             /* SEND */
         struct send_file send_file; /* SEND_FILE */
         struct timer_node timer;    /* TIMER */
         int socket;                 /* CONNECT */
@@ -424,7 +423,6 @@ static void attempt_connect(struct uv_socket *socket)
 static void attempt_send(struct uv_socket *socket)
 {
     struct io_op *op = socket->output;
-    struct slot *slot = slot_of(op);
     const struct msghdr message = {.msg_iov = op->write.vectors,
                                    .msg_iovlen = op->write.vector_count};
     const int64_t result = result_of(sendmsg(op->handle, &message, MSG_NOSIGNAL));
@@ -433,11 +431,11 @@ static void attempt_send(struct uv_socket *socket)
     } else if (result < 0) {
         finish_output(socket, result);
     } else {
-        slot->moved += (uint64_t)result;
+        op->moved += (uint64_t)result;
         if (io_posix_skip_written(op, (size_t)result))
             wait_for_output(socket); /* A short send has filled the socket. */
         else
-            finish_output(socket, (int64_t)slot->moved);
+            finish_output(socket, (int64_t)op->moved);
     }
 }
 
@@ -447,7 +445,7 @@ static void attempt_send_file(struct uv_socket *socket)
     struct io_op *op = socket->output;
     int error = 0;
     switch (send_file_step(&slot_of(op)->send_file, op, &error)) {
-    case SEND_FILE_DONE: finish_output(socket, (int64_t)op->send_file.size); break;
+    case SEND_FILE_DONE: finish_output(socket, (int64_t)op->moved); break;
     case SEND_FILE_MORE: list_push(&uv->ready, &op->link); break;
     case SEND_FILE_WAIT: wait_for_output(socket); break;
     case SEND_FILE_WARM: start_job(uv, op); break;
@@ -535,6 +533,7 @@ static void submit(struct io *io, struct io_op *op)
     struct slot *slot = slot_of(op);
     list_init(&op->link);
     memset(slot, 0, sizeof *slot);
+    op->moved = 0;
 
     switch (op->kind) {
     case IO_TIMER:
@@ -670,6 +669,7 @@ static void run(struct io *io, uint64_t wait_ns)
     go_on_with_ready(
         uv); /* Before the timers: after a pause, bytes that came save their timeouts. */
     expire_timers(uv);
+    go_on_with_ready(uv); /* What was submitted just now need not wait for the next round. */
 }
 
 static void wake(struct io *io)

@@ -1,12 +1,15 @@
 #define _GNU_SOURCE
 #include "io/send_file.h"
 
+#include "io/io_posix.h"
+
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-enum { page_bytes_min = 4096, ranges_per_turn = 4 };
+enum { page_bytes_min = 4096, ranges_per_turn = 2 };
 
 struct send_file_range send_file_cold_range(const struct send_file *state, const struct io_op *op)
 {
@@ -43,8 +46,31 @@ static int64_t send_range(const struct io_op *op, struct send_file_range range)
     return sent < 0 ? -errno : sent;
 }
 
-enum send_file_next send_file_step(struct send_file *state, const struct io_op *op, int *error)
+/* Sends what the socket takes of the bytes in front, which travel in one packet with the file's. */
+static int64_t send_vectors(const struct io_op *op)
 {
+    const struct msghdr message = {.msg_iov = op->send_file.vectors,
+                                   .msg_iovlen = op->send_file.vector_count};
+    const int more = op->send_file.size > 0 ? MSG_MORE : 0;
+    const ssize_t sent = sendmsg(op->handle, &message, MSG_NOSIGNAL | MSG_DONTWAIT | more);
+    return sent < 0 ? -errno : sent;
+}
+
+static enum send_file_next stop_for(int64_t result, int *error)
+{
+    *error = (int)result;
+    return result == -EAGAIN ? SEND_FILE_WAIT : SEND_FILE_FAILED;
+}
+
+enum send_file_next send_file_step(struct send_file *state, struct io_op *op, int *error)
+{
+    while (io_posix_skip_written(op, 0)) {
+        const int64_t sent = send_vectors(op);
+        if (sent < 0 && sent != -EINTR)
+            return stop_for(sent, error);
+        op->moved += sent > 0 ? (uint64_t)sent : 0;
+        io_posix_skip_written(op, sent > 0 ? (size_t)sent : 0);
+    }
     for (uint32_t turn = 0; turn < ranges_per_turn; turn++) {
         if (state->sent == op->send_file.size)
             return SEND_FILE_DONE;
@@ -53,16 +79,12 @@ enum send_file_next send_file_step(struct send_file *state, const struct io_op *
             return SEND_FILE_WARM;
 
         const int64_t sent = send_range(op, range);
-        if (sent == -EAGAIN) {
+        if (sent != -EINTR)
             state->is_warmed = false; /* A slow peer may outlast the cache. */
-            return SEND_FILE_WAIT;
-        }
-        if (sent < 0 && sent != -EINTR) {
-            *error = (int)sent;
-            return SEND_FILE_FAILED;
-        }
+        if (sent < 0 && sent != -EINTR)
+            return stop_for(sent, error);
         state->sent += sent > 0 ? (uint64_t)sent : 0;
-        state->is_warmed = false;
+        op->moved += sent > 0 ? (uint64_t)sent : 0;
     }
     return SEND_FILE_MORE;
 }

@@ -1,6 +1,6 @@
-/* One IO_SEND_FILE in progress: ranges that lie in the page cache go to the socket by sendfile(2),
- * cold ranges are first read into the page cache off the loop, so that the loop never waits for a
- * disk.
+/* One IO_SEND_FILE in progress: after the bytes in front, ranges that lie in the page cache go to
+ * the socket by sendfile(2); cold ranges are first read into the page cache off the loop, so that
+ * the loop never waits for a disk.
  *
  * The world calls send_file_step when the op starts and after each thing that it asked for; a step
  * does a bounded amount of work.
@@ -13,7 +13,7 @@
 #include "io/io.h"
 
 struct send_file {
-    uint64_t sent;
+    uint64_t sent;  /* Of the file, without the bytes in front. */
     bool is_warmed; /* The next range was just read: send it even if it left the cache again. */
 };
 
@@ -26,15 +26,16 @@ enum send_file_next {
 };
 
 /* The most that has to be read for one SEND_FILE_WARM. */
-enum { send_file_range_bytes = 256 * 1024 };
+enum { send_file_range_bytes = 1 << 20 };
 
 struct send_file_range {
     uint64_t offset;
     uint64_t size;
 };
 
-/* *error is the negative errno of SEND_FILE_FAILED. */
-enum send_file_next send_file_step(struct send_file *state, const struct io_op *op, int *error);
+/* *error is the negative errno of SEND_FILE_FAILED. Counts in op->moved, which is the result at
+ * last, and changes the vectors of op. */
+enum send_file_next send_file_step(struct send_file *state, struct io_op *op, int *error);
 
 struct send_file_range send_file_cold_range(const struct send_file *state, const struct io_op *op);
 

@@ -58,8 +58,7 @@ static void end_due(struct net *net)
     const uint64_t now_ns = io_now_ns(net->io);
     struct net_timeout_link *due;
     while ((due = net_timeout_pop_due(&net->send, now_ns)) != NULL)
-        net_connection_end(CONTAINER_OF(due, struct net_connection_state, send),
-                           "the peer takes no bytes");
+        net_connection_on_send_timeout(CONTAINER_OF(due, struct net_connection_state, send));
     while ((due = net_timeout_pop_due(&net->first_frame, now_ns)) != NULL)
         net_connection_end(CONTAINER_OF(due, struct net_connection_state, first_frame),
                            "no whole request in time");

@@ -31,7 +31,7 @@ static void give_back(struct net_connection_state *state)
     struct net *net = net_of(state);
     net_sender_clear(&state->sender);
     net_receiver_deinit(&state->receiver);
-    heap_give_reusable(net->heap, state);
+    heap_give(net->heap, state);
     net_release(net);
 }
 
@@ -115,6 +115,21 @@ void net_connection_on_idle(struct net_connection_state *state)
         net_timeout_start(&net_of(state)->idle, &state->idle, io_now_ns(net_of(state)->io));
     else
         net_connection_end(state, "idle for too long");
+}
+
+static void start_send_timeout(struct net_connection_state *state)
+{
+    struct net *net = net_of(state);
+    state->progress = net_sender_progress(&state->sender);
+    net_timeout_start(&net->send, &state->send, io_now_ns(net->io));
+}
+
+void net_connection_on_send_timeout(struct net_connection_state *state)
+{
+    if (net_sender_progress(&state->sender) > state->progress)
+        start_send_timeout(state); /* Slow, but it takes them. */
+    else
+        net_connection_end(state, "the peer takes no bytes");
 }
 
 /* Framing. */
@@ -231,13 +246,12 @@ static void on_sent(struct net_sender *sender, int64_t result)
 
 static void flush(struct net_connection_state *state)
 {
-    struct net *net = net_of(state);
     if (state->sender.sending != NULL)
         return;
     if (!net_sender_flush(&state->sender, state->handle))
         net_connection_end(state, "no memory is left to send");
     else if (state->sender.sending != NULL)
-        net_timeout_start(&net->send, &state->send, io_now_ns(net->io));
+        start_send_timeout(state);
 }
 
 /* The turn. */
@@ -297,7 +311,7 @@ struct net_buffer *net_connection_buffer(struct net_connection *connection)
 struct net_connection_state *net_connection_make(struct net *net, const struct net_handler *handler,
                                                  void *user)
 {
-    struct net_connection_state *state = heap_take_reusable(net->heap, sizeof *state);
+    struct net_connection_state *state = heap_take(net->heap, sizeof *state);
     if (state == NULL)
         return NULL;
     *state = (struct net_connection_state){

@@ -76,6 +76,7 @@ struct net_connection_state {
     struct net_sender sender;
     struct list replies; /* Reserved and not yet left, in order. */
     uint64_t held_bytes; /* Of ready replies that wait for others. */
+    uint64_t progress;   /* Of the sender, when its timeout was started. */
     struct net_timeout_link idle;
     struct net_timeout_link first_frame;
     struct net_timeout_link send;
@@ -108,6 +109,7 @@ void net_connection_end(struct net_connection_state *state, const char *reason);
 void net_connection_wants_turn(struct net_connection_state *state);
 void net_connection_take_turn(struct net_connection_state *state);
 void net_connection_on_idle(struct net_connection_state *state);
+void net_connection_on_send_timeout(struct net_connection_state *state);
 
 /* net_reply.c */
 /* The connection is no longer theirs: what is ready is dropped, the rest when it is sent. */

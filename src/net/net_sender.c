@@ -4,6 +4,7 @@
 struct net_sending {
     struct io_op op;
     struct net_sender *sender;
+    uint64_t data_size; /* Of the vectors. */
     struct iovec vectors[net_sender_vector_count_max];
 };
 
@@ -73,45 +74,47 @@ static void step_over_sent(struct net_sender *sender)
     }
 }
 
-/* The data from the front up to the next cut, or as much as one operation may carry. */
-static void gather(const struct net_sender *sender, struct net_sending *sending)
+/* The data from the front up to the next cut, or as much as one operation may carry. The cut that
+ * comes right behind it, or NULL. */
+static const struct net_cut *gather(const struct net_sender *sender, struct net_sending *sending)
 {
     uint32_t position = sender->first_position;
     uint32_t cut_index = sender->first_cut_index;
     uint32_t left = net_sender_op_bytes_max;
     uint32_t count = 0;
+    const struct net_cut *cut = NULL;
     list_each (link, &sender->messages) {
         struct net_message *message = message_of(link);
-        const uint32_t end = run_end(message, cut_index);
-        const uint32_t size = end - position < left ? end - position : left;
+        const uint32_t run = run_end(message, cut_index) - position;
+        const uint32_t size = run < left ? run : left;
         if (size > 0)
             sending->vectors[count++] =
                 (struct iovec){.iov_base = message->data + position, .iov_len = size};
         left -= size;
-        if (left == 0 || count == net_sender_vector_count_max || cut_index < message->cut_count)
+        if (cut_index < message->cut_count && left > 0)
+            cut = &message->cuts[cut_index];
+        if (left == 0 || cut != NULL || count == net_sender_vector_count_max)
             break;
         position = 0;
         cut_index = 0;
     }
+    sending->data_size = net_sender_op_bytes_max - left;
     sending->op.write.vectors = sending->vectors;
     sending->op.write.vector_count = count;
+    return cut;
 }
 
-/* A run that ends in a cut may be followed by runs only after the cut. */
 static void prepare(const struct net_sender *sender, struct net_sending *sending)
 {
-    const struct net_message *message = first_message(sender);
-    if (sender->first_position < run_end(message, sender->first_cut_index)) {
-        sending->op.kind = IO_SEND;
-        gather(sender, sending);
+    const struct net_cut *cut = gather(sender, sending);
+    sending->op.kind = cut == NULL ? IO_SEND : IO_SEND_FILE;
+    if (cut == NULL)
         return;
-    }
-    const struct net_cut *cut = &message->cuts[sender->first_cut_index];
-    sending->op.kind = IO_SEND_FILE;
+    /* Only a cut at the very front may be partly sent. */
+    const uint64_t sent = sending->data_size == 0 ? sender->first_cut_sent : 0;
     sending->op.send_file.file = cut->file;
-    sending->op.send_file.offset = cut->offset + sender->first_cut_sent;
-    sending->op.send_file.size =
-        min_u64(cut->size - sender->first_cut_sent, net_sender_op_bytes_max);
+    sending->op.send_file.offset = cut->offset + sent;
+    sending->op.send_file.size = min_u64(cut->size - sent, net_sender_op_bytes_max);
 }
 
 static void account_data(struct net_sender *sender, uint64_t size)
@@ -126,23 +129,32 @@ static void account_data(struct net_sender *sender, uint64_t size)
     }
 }
 
+static void account_file(struct net_sender *sender, uint64_t size)
+{
+    sender->first_cut_sent += size;
+    step_over_sent(sender);
+}
+
 static void on_done(struct io_op *op, int64_t result)
 {
     struct net_sending *sending = CONTAINER_OF(op, struct net_sending, op);
     struct net_sender *sender = sending->sender;
-    const bool is_file = op->kind == IO_SEND_FILE;
+    const uint64_t data_size = sending->data_size;
     sender->sending = NULL;
     heap_give_reusable(sender->heap, sending);
     if (result > 0) {
+        assert((uint64_t)result >= data_size);
         sender->unsent_bytes -= (uint64_t)result;
-        if (is_file) {
-            sender->first_cut_sent += (uint64_t)result;
-            step_over_sent(sender);
-        } else {
-            account_data(sender, (uint64_t)result);
-        }
+        sender->sent_bytes += (uint64_t)result;
+        account_data(sender, data_size);
+        account_file(sender, (uint64_t)result - data_size);
     }
     sender->on_sent(sender, result);
+}
+
+uint64_t net_sender_progress(const struct net_sender *sender)
+{
+    return sender->sent_bytes + (sender->sending == NULL ? 0 : sender->sending->op.moved);
 }
 
 bool net_sender_flush(struct net_sender *sender, int32_t handle)

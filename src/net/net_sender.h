@@ -1,11 +1,10 @@
 /* The bytes of one connection on their way out: messages in order, coalesced into as few operations
  * as their cuts allow.
  *
- *      messages: [ data  data | cut | data ] [ data ] [ cut ]
- *      ops:        IO_SEND      IO_SEND_FILE  IO_SEND  IO_SEND_FILE
+ *      messages: [ data ] [ data | cut | data ] [ data | cut ] [ data ]
+ *      ops:      IO_SEND_FILE .......... IO_SEND_FILE ........ IO_SEND
  *
- * One operation is in flight at a time, and none is larger than net_sender_op_bytes_max, so that
- * its end shows that the peer takes bytes.
+ * One operation is in flight at a time.
  *
  * Memory: one block from the heap while an operation is in flight. Shard: one owner.
  */
@@ -14,7 +13,7 @@
 
 #include "net/net.h"
 
-enum { net_sender_op_bytes_max = 256 * 1024, net_sender_vector_count_max = 52 };
+enum { net_sender_op_bytes_max = 1 << 20, net_sender_vector_count_max = 48 };
 
 struct net_sending;
 
@@ -26,6 +25,7 @@ struct net_sender {
     uint32_t first_cut_index;    /* Its cuts already sent, and of the next one */
     uint64_t first_cut_sent;     /* so many bytes. */
     uint64_t unsent_bytes;       /* Cuts too. */
+    uint64_t sent_bytes;         /* By operations that have ended. */
     struct net_sending *sending; /* NULL: no operation is in flight. */
     /* An operation has ended: bytes or a negative errno. */
     void (*on_sent)(struct net_sender *sender, int64_t result);
@@ -40,6 +40,9 @@ void net_sender_add(struct net_sender *sender, struct net_message *message);
 /* Starts an operation if none is in flight and there is something to send. False: the heap's limit
  * is reached. */
 MUST_CHECK bool net_sender_flush(struct net_sender *sender, int32_t handle);
+
+/* Bytes that the peer's end has taken so far, those of the operation in flight too. */
+uint64_t net_sender_progress(const struct net_sender *sender);
 
 /* Everything was sent. */
 bool net_sender_is_empty(const struct net_sender *sender);

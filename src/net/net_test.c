@@ -572,6 +572,29 @@ static void a_peer_that_does_not_read_is_closed(void **state)
     close(client);
 }
 
+static void a_peer_that_reads_slowly_is_not(void **state)
+{
+    (void)state;
+    enum { slice_bytes = 256 * 1024 };
+    fixture.options.send_timeout_ms = 100;
+    fixture.options.unsent_bytes_max = 16 << 20;
+    serve();
+    const int client = dial();
+    wait_until(&fixture.open_count, 1);
+    uint8_t *data = heap_take_zeroed(&fixture.heap, frame_bytes_max);
+    for (uint32_t count = 0; count < 3; count++)
+        net_push(fixture.last, message_of(data, frame_bytes_max));
+    for (uint32_t at = 0; at < 3 * (frame_bytes_max + 4); at += slice_bytes) {
+        const uint64_t until_ns = io_now_ns(fixture.io) + 10 * millisecond_ns;
+        while (io_now_ns(fixture.io) < until_ns)
+            step();
+        hear(client, data, min_size(slice_bytes, 3 * (frame_bytes_max + 4) - at));
+    }
+    assert_int_equal(fixture.close_count, 0);
+    heap_give(&fixture.heap, data);
+    close(client);
+}
+
 /* Limits. */
 
 static void requests_without_reading_take_bounded_memory(void **state)
@@ -948,6 +971,7 @@ int main(void)
         NET_TEST(an_idle_connection_is_closed_unless_we_owe_it_a_reply),
         NET_TEST(a_connection_without_a_request_is_closed),
         NET_TEST(a_peer_that_does_not_read_is_closed),
+        NET_TEST(a_peer_that_reads_slowly_is_not),
         NET_TEST(requests_without_reading_take_bounded_memory),
         NET_TEST(open_replies_are_limited),
         NET_TEST(a_paused_connection_is_not_cut),
