@@ -145,7 +145,7 @@ static void on_registered(void *context, int64_t broker_epoch)
     control->agent.broker_epoch = broker_epoch;
     diag_info(control->shard->diag, "registered as broker %d, epoch %lld", (int)control->broker_id,
               (long long)broker_epoch);
-    election_begin(&control->election, control->registration.former_session_id);
+    election_begin(&control->election);
 }
 
 static void on_refused(void *context, const char *reason)

@@ -25,9 +25,8 @@ void election_lose(struct election *election)
         election->handler.on_deposed(election->handler.context);
 }
 
-void election_begin(struct election *election, int64_t former_session_id)
+void election_begin(struct election *election)
 {
-    election->former_session_id = former_session_id;
     election->is_running = false;
     election->is_dirty = false;
     look(election);
@@ -88,6 +87,7 @@ static void become_active(struct election *election, int32_t epoch_version)
 
 static void on_leftover_deleted(struct zk_request *request, const struct keeper_result *result)
 {
+    /* Done, or gone by itself. */
     if (!is_over(election_of(request), result))
         look(election_of(request));
 }
@@ -119,14 +119,12 @@ static void on_controller_read(struct zk_request *request, const struct keeper_r
         rest(election);
         return;
     }
-    const int64_t owner = result->stat->ephemeral_owner;
-    if (controller.broker_id == election->options.broker_id && owner != 0 && !election->is_active &&
-        (owner == election->former_session_id ||
-         owner == election->options.session->earlier_session_id ||
-         owner == election->options.session->session_id)) {
-        /* Of an earlier session, or of an attempt whose reply was lost: nobody acts on it. */
+    if (controller.broker_id == election->options.broker_id && !election->is_active &&
+        result->stat->ephemeral_owner != 0) {
+        /* Of a former life of this broker, or of an attempt whose reply was lost: nobody acts on
+         * it, as /brokers/ids/<id> is ours now. */
         request->kind = ZK_REQUEST_DELETE;
-        request->version = keeper_any_version;
+        request->version = result->stat->version;
         send(election, on_leftover_deleted);
         return;
     }

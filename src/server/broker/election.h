@@ -31,9 +31,8 @@ struct election_options {
 struct election {
     struct election_options options;
     struct election_handler handler;
-    int64_t former_session_id; /* Whose /controller is a leftover of ours; 0: none. */
-    int32_t controller_id;     /* -1: not known. */
-    int32_t epoch;             /* Of the attempt, or of our term. */
+    int32_t controller_id; /* -1: not known. */
+    int32_t epoch;         /* Of the attempt, or of our term. */
     int32_t epoch_version;
     bool is_active;  /* We are it. */
     bool is_running; /* A request of ours is in flight. */
@@ -47,8 +46,9 @@ struct election {
 void election_init(struct election *election, struct election_options options,
                    struct election_handler handler);
 
-/* Begins in the current session. */
-void election_begin(struct election *election, int64_t former_session_id);
+/* Begins in the current session. The broker is registered, so a /controller with its id that is not
+ * of this session is a leftover, and is removed. */
+void election_begin(struct election *election);
 
 /* The session has ended, or a write of ours failed its epoch check: on_deposed, if we were it. In a
  * living session the election goes on by itself. */

@@ -40,7 +40,6 @@ static void delete_leftover(struct registration *registration, int64_t session_i
 {
     diag_info(registration->diag, "%s is left over from session 0x%llx: taking its place",
               registration->path, (long long)session_id);
-    registration->former_session_id = session_id;
     registration->request.kind = ZK_REQUEST_DELETE;
     registration->request.version = keeper_any_version;
     registration->request.done = on_leftover_deleted;

@@ -31,7 +31,6 @@ struct registration {
     int32_t broker_id;
     struct broker_record record; /* Endpoints and rack; kept by the caller. */
     int64_t timestamp_ms;
-    int64_t former_session_id; /* Whose node was removed as a leftover; 0: none. */
     struct zk_request request;
     struct keeper_multi_op ops[2];
     struct slice data;
