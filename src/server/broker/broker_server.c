@@ -481,6 +481,8 @@ static void on_control_stopped(void *context)
     struct partition_table *table = &server->partitions;
     assert(server->state == BROKER_STOPPING);
     server->state = BROKER_CLOSING;
+    net_deinit(server->net);
+    server->net = NULL;
     server->busy_directory_count = table->directory_count;
     for (uint32_t i = 0; i < table->directory_count; i++)
         log_directory_close(table->directories[i], on_directory_closed, server);
