@@ -93,6 +93,17 @@ static inline void workload_reconnect(struct driver *driver, int client)
     driver_connect(driver, client);
 }
 
+/* Whatever happens under path is counted from now on. */
+static inline void workload_add_quota(struct driver *driver, const char *path)
+{
+    char name[128];
+    static const char *const names[] = {"", "/zookeeper_limits", "/zookeeper_stats"};
+    for (int index = 0; index < 3; index++) {
+        snprintf(name, sizeof name, "/zookeeper/quota%s%s", path, names[index]);
+        assert_int_equal(driver_create(driver, 0, name, 0), CODE_OK);
+    }
+}
+
 /* One request of one client, prepared and applied. */
 static inline void workload_step(struct driver *driver, struct prng *prng)
 {

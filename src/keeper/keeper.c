@@ -2,8 +2,6 @@
 
 #include "base/assert.h"
 
-enum { path_capacity_first = 1024 };
-
 enum err keeper_init(struct keeper *keeper, struct heap *heap, struct keeper_options options,
                      int64_t now_ms)
 {
@@ -26,10 +24,6 @@ enum err keeper_init(struct keeper *keeper, struct heap *heap, struct keeper_opt
                          }) != ERR_OK ||
         pending_init(&keeper->pending, heap, &keeper->tree, seed) != ERR_OK)
         goto fail;
-    keeper->path = heap_take(heap, path_capacity_first);
-    if (keeper->path == NULL)
-        goto fail;
-    keeper->path_capacity = path_capacity_first;
     keeper->session_id_next = session_id_first(options.server_id, now_ms);
     return ERR_OK;
 
@@ -40,7 +34,8 @@ fail:
 
 void keeper_deinit(struct keeper *keeper)
 {
-    heap_give(keeper->heap, keeper->path);
+    heap_give(keeper->heap, keeper->path_room.bytes);
+    heap_give(keeper->heap, keeper->quota_room.bytes);
     pending_deinit(&keeper->pending);
     watch_table_deinit(&keeper->watches);
     session_table_deinit(&keeper->sessions);

@@ -37,6 +37,12 @@ struct keeper_options {
     bool enforce_quota;          /* zookeeper.enforceQuota */
 };
 
+/* Memory that is used again and again, and grows. */
+struct keeper_room {
+    uint8_t *bytes;
+    size_t capacity;
+};
+
 struct keeper {
     struct keeper_options options;
     struct heap *heap;
@@ -48,8 +54,8 @@ struct keeper {
     int64_t zxid_prepared;          /* The last one given out. */
     int64_t zxid_applied;           /* What the server answers with. */
     int64_t session_id_next;
-    uint8_t *path; /* Room for the path of a znode, path_capacity bytes. */
-    size_t path_capacity;
+    struct keeper_room path_room;  /* For the path of a znode. */
+    struct keeper_room quota_room; /* For names of a quota. */
 };
 
 /* A client's connection as the core knows it: a part of the server's own struct. */

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "keeper/keeper.h"
 #include "keeper/path.h"
+#include "keeper/quota.h"
 
 /* One transaction on its way, and the adapter between the watch table and the server. */
 struct application {
@@ -41,6 +42,40 @@ static void fire_children_changed(struct application *work, struct slice path,
 {
     watch_table_begin_round(&work->keeper->watches);
     fire(work, WATCH_KIND_CHILD, WATCH_EVENT_CHILDREN_CHANGED, path_parent(path), parent->acl);
+}
+
+/* At least size bytes; what was in the room before is lost. */
+static uint8_t *take_room(struct keeper *keeper, struct keeper_room *room, size_t size)
+{
+    if (size > room->capacity) {
+        heap_give(keeper->heap, room->bytes);
+        room->capacity = 2 * size;
+        room->bytes = heap_take(keeper->heap, room->capacity);
+        assert(room->bytes != NULL); /* The heap's limit is above what keeper_prepare grants. */
+    }
+    return room->bytes;
+}
+
+/* --- quotas --- */
+
+/* The quota that counts path now has more or less in it. */
+static void count_in_quota(struct application *work, struct slice path, struct quota_change change)
+{
+    struct keeper *keeper = work->keeper;
+    uint8_t *room = take_room(keeper, &keeper->quota_room, quota_name_bytes(path));
+    const struct quota_znodes quota = quota_find(&keeper->tree, path, room);
+    const enum err err = quota_add(&keeper->tree, quota, change);
+    assert(err == ERR_OK); /* The heap's limit is above what keeper_prepare grants. */
+}
+
+/* A usage znode is born: it starts with what is there. */
+static void start_quota(struct application *work, struct znode *znode, struct slice path)
+{
+    struct slice counted;
+    if (!quota_is_usage(path, &counted))
+        return;
+    const enum err err = quota_count(&work->keeper->tree, znode, counted);
+    assert(err == ERR_OK); /* The heap's limit is above what keeper_prepare grants. */
 }
 
 /* --- create --- */
@@ -99,6 +134,8 @@ static enum code apply_create(struct application *work, const struct txn_op *op,
     assert(znode != NULL); /* keeper_prepare judged that there is room. */
     raise_parent(work, parent, op->path, op->version);
     tree_stat(tree, znode, stat);
+    start_quota(work, znode, op->path);
+    count_in_quota(work, op->path, (struct quota_change){1, (int64_t)op->data.size});
 
     watch_table_begin_round(&work->keeper->watches);
     fire(work, WATCH_KIND_DATA, WATCH_EVENT_CREATED, op->path, znode->acl);
@@ -127,10 +164,16 @@ static enum code apply_delete(struct application *work, struct slice path)
     if (znode == NULL)
         return CODE_NO_NODE;
     struct acl_entry *acl = acl_table_share(znode->acl);
+    struct quota_change change = {0, 0};
+    for (const struct znode *at = znode; at != NULL; at = tree_next_below(at, znode)) {
+        change.count--;
+        change.bytes -= at->data_size;
+    }
     if (znode->first_child == NULL)
         tree_delete(tree, znode);
     else
         tree_delete_subtree(tree, znode);
+    count_in_quota(work, path, change);
 
     /* Whoever watches both data and children of the znode hears of its end once. */
     watch_table_begin_round(&work->keeper->watches);
@@ -150,6 +193,7 @@ static enum code apply_set_data(struct application *work, const struct txn_op *o
     struct znode *znode = tree_find(tree, op->path);
     if (znode == NULL)
         return CODE_NO_NODE;
+    const int64_t bytes = (int64_t)op->data.size - (int64_t)znode->data_size;
     const enum err err = tree_set_data(tree, znode, op->data);
     assert(err == ERR_OK); /* keeper_prepare judged that there is room. */
     znode->version = op->version;
@@ -157,6 +201,7 @@ static enum code apply_set_data(struct application *work, const struct txn_op *o
     znode->mtime = work->txn->time_ms;
     tree_changed(tree, znode, op->path);
     tree_stat(tree, znode, stat);
+    count_in_quota(work, op->path, (struct quota_change){0, bytes});
     watch_table_begin_round(&work->keeper->watches);
     fire(work, WATCH_KIND_DATA, WATCH_EVENT_DATA_CHANGED, op->path, znode->acl);
     return CODE_OK;
@@ -190,18 +235,9 @@ static enum code apply_create_session(struct application *work, const struct txn
     return CODE_OK;
 }
 
-/* The path of a znode in memory of the keeper, until the next call. */
 static struct slice path_of(struct keeper *keeper, const struct znode *znode)
 {
-    const size_t size = tree_path_bytes(znode);
-    if (size > keeper->path_capacity) {
-        uint8_t *bigger = heap_take(keeper->heap, 2 * size);
-        assert(bigger != NULL); /* The heap's limit is above what keeper_prepare grants. */
-        heap_give(keeper->heap, keeper->path);
-        keeper->path = bigger;
-        keeper->path_capacity = 2 * size;
-    }
-    return tree_path_write(znode, keeper->path);
+    return tree_path_write(znode, take_room(keeper, &keeper->path_room, tree_path_bytes(znode)));
 }
 
 static void delete_ephemerals(struct application *work, int64_t session_id)

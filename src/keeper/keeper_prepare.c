@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "keeper/keeper.h"
 #include "keeper/path.h"
+#include "keeper/quota.h"
 #include "keeper/txn_codec.h"
 
 #include <stdio.h>
@@ -81,6 +82,19 @@ static bool has_room(const struct keeper *keeper, size_t bytes)
     const size_t used = keeper->heap->used_bytes + keeper->pending.reserved_bytes;
     return used <= keeper->options.memory_bytes_max &&
            bytes <= keeper->options.memory_bytes_max - used;
+}
+
+/* Judged by what is committed: as in Apache's server, pipelined requests can go beyond. */
+static enum code check_quota(const struct preparation *work, struct slice path,
+                             struct quota_change change)
+{
+    if (!work->keeper->options.enforce_quota)
+        return CODE_OK;
+    uint8_t *room = arena_take(work->arena, quota_name_bytes(path));
+    if (room == NULL)
+        return CODE_SYSTEM_ERROR;
+    const struct quota_znodes quota = quota_find(&work->keeper->tree, path, room);
+    return quota_forbids(quota, change) ? CODE_QUOTA_EXCEEDED : CODE_OK;
 }
 
 static bool is_special(struct slice path)
@@ -206,6 +220,8 @@ static enum code prepare_create(const struct preparation *work,
     if (path.data == NULL)
         return CODE_SYSTEM_ERROR;
     code = check_place(work, path, &parent);
+    if (code == CODE_OK)
+        code = check_quota(work, path, (struct quota_change){1, (int64_t)create->data.size});
     if (code != CODE_OK)
         return code;
     *op = (struct txn_op){
@@ -332,6 +348,10 @@ static enum code prepare_set_data(const struct preparation *work,
         code = look_at(work, request->path, &state);
     if (code == CODE_OK)
         code = check_acl(work, state.acl, ACL_WRITE);
+    if (code == CODE_OK)
+        code = check_quota(
+            work, request->path,
+            (struct quota_change){0, (int64_t)request->data.size - (int64_t)state.data_size});
     if (code == CODE_OK)
         code = check_version(state.version, request->version);
     if (code != CODE_OK)

@@ -4,9 +4,13 @@
 #include "base/bytes.h"
 #include "base/checksum.h"
 #include "keeper/path.h"
+#include "keeper/quota.h"
 #include "keeper/snapshot_writer.h"
 
-enum { end_bytes = 5 }; /* The path "/" behind the last znode. */
+enum {
+    end_bytes = 5, /* The path "/" behind the last znode. */
+    quota_room_bytes_max = 2 << 20,
+};
 
 void snapshot_reader_init(struct snapshot_reader *reader, struct keeper *keeper,
                           struct arena *arena, int64_t zxid, int64_t now_ms)
@@ -322,6 +326,11 @@ enum err snapshot_reader_finish(struct snapshot_reader *reader)
     if (rest.size > 0)
         return refuse(reader, ERR_MALFORMED, "there is something behind the end");
     acl_table_purge(&reader->keeper->tree.acls);
+    arena_reset(reader->arena);
+    const size_t room_bytes = min_size(reader->arena->capacity / 2, quota_room_bytes_max);
+    uint8_t *room = arena_take(reader->arena, room_bytes);
+    if (room == NULL || quota_count_all(&reader->keeper->tree, room, room_bytes) != ERR_OK)
+        return refuse(reader, ERR_NO_MEMORY, "no memory for the usage of a quota");
     reader->keeper->zxid_applied = reader->zxid;
     reader->keeper->zxid_prepared = reader->zxid;
     return ERR_OK;

@@ -429,15 +429,24 @@ void tree_stat(const struct tree *tree, const struct znode *znode, struct zk_sta
     };
 }
 
+struct znode *tree_next_below(const struct znode *znode, const struct znode *top)
+{
+    if (znode->first_child != NULL)
+        return znode->first_child;
+    for (; znode != top; znode = znode->parent) {
+        struct znode *next = tree_next_sibling(znode);
+        if (next != NULL)
+            return next;
+    }
+    return NULL;
+}
+
 uint64_t tree_descendant_count(const struct znode *znode)
 {
-    const struct znode *end = after_subtree(znode);
     uint64_t count = 0;
-    const struct znode *at = znode->first_child;
-    while (at != NULL && at != end) {
+    const struct znode *at = tree_next_below(znode, znode);
+    for (; at != NULL; at = tree_next_below(at, znode))
         count++;
-        at = at->first_child != NULL ? at->first_child : after_subtree(at);
-    }
     return count;
 }
 

@@ -139,6 +139,9 @@ struct slice tree_path_write(const struct znode *znode, uint8_t *out);
 /* Children in order of creation: first, then next until NULL. */
 struct znode *tree_next_sibling(const struct znode *znode);
 
+/* The next one, parents first, of top and its descendants; NULL at the end. */
+struct znode *tree_next_below(const struct znode *znode, const struct znode *top);
+
 /* All descendants, without itself. */
 uint64_t tree_descendant_count(const struct znode *znode);
 

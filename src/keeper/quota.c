@@ -1,0 +1,177 @@
+#include "keeper/quota.h"
+
+#include "base/assert.h"
+#include "keeper/path.h"
+
+#include <stdio.h>
+
+static const char root_path[] = "/zookeeper/quota";
+static const char limits_name[] = "/zookeeper_limits";
+static const char usage_name[] = "/zookeeper_stats";
+
+enum {
+    root_bytes = sizeof root_path - 1,
+    limits_bytes = sizeof limits_name - 1,
+    usage_bytes = sizeof usage_name - 1,
+    text_bytes_max = 64,
+};
+
+/* --- text --- */
+
+static bool parse_number(struct slice text, int64_t *number)
+{
+    const bool negative = text.size > 0 && text.data[0] == '-';
+    if (negative)
+        text = slice_skip(text, 1);
+    if (text.size == 0 || text.size > 18)
+        return false;
+    int64_t value = 0;
+    for (size_t at = 0; at < text.size; at++) {
+        if (text.data[at] < '0' || text.data[at] > '9')
+            return false;
+        value = value * 10 + (text.data[at] - '0');
+    }
+    *number = negative ? -value : value;
+    return true;
+}
+
+/* "key=number"; whatever is behind a second sign of equality belongs to nobody. */
+static void parse_pair(struct slice pair, struct quota *quota)
+{
+    const uint8_t *sign = pair.size == 0 ? NULL : memchr(pair.data, '=', pair.size);
+    if (sign == NULL)
+        return;
+    const struct slice key = slice_of(pair.data, (size_t)(sign - pair.data));
+    struct slice value = slice_skip(pair, key.size + 1);
+    const uint8_t *end = value.size == 0 ? NULL : memchr(value.data, '=', value.size);
+    if (end != NULL)
+        value.size = (size_t)(end - value.data);
+    int64_t number;
+    if (!parse_number(value, &number))
+        return;
+    if (slice_equal_text(key, "count"))
+        quota->count = number;
+    else if (slice_equal_text(key, "bytes"))
+        quota->bytes = number;
+    else if (slice_equal_text(key, "countHardLimit"))
+        quota->count_hard_limit = number;
+    else if (slice_equal_text(key, "byteHardLimit"))
+        quota->bytes_hard_limit = number;
+}
+
+struct quota quota_parse(struct slice text)
+{
+    struct quota quota = {-1, -1, -1, -1};
+    size_t start = 0;
+    for (size_t at = 0; at <= text.size; at++) {
+        if (at < text.size && text.data[at] != ',' && text.data[at] != ';')
+            continue;
+        parse_pair(slice_of(text.data + start, at - start), &quota);
+        start = at + 1;
+    }
+    return quota;
+}
+
+static enum err write_usage(struct tree *tree, struct znode *usage, struct quota_change used)
+{
+    char text[text_bytes_max];
+    const int size = snprintf(text, sizeof text, "count=%lld,bytes=%lld", (long long)used.count,
+                              (long long)used.bytes);
+    assert(size > 0 && size < text_bytes_max);
+    return tree_set_data(tree, usage, slice_of(text, (size_t)size));
+}
+
+/* --- finding --- */
+
+size_t quota_name_bytes(struct slice path)
+{
+    return root_bytes + path.size + limits_bytes;
+}
+
+static struct znode *find_named(const struct tree *tree, struct slice path, const char *name,
+                                uint8_t *room)
+{
+    memcpy(room, root_path, root_bytes);
+    memcpy(room + root_bytes, path.data, path.size);
+    memcpy(room + root_bytes + path.size, name, strlen(name));
+    return tree_find(tree, slice_of(room, root_bytes + path.size + strlen(name)));
+}
+
+struct quota_znodes quota_find(const struct tree *tree, struct slice path, uint8_t *room)
+{
+    struct quota_znodes found = {NULL, NULL};
+    const struct znode *root = tree_find(tree, slice_from_text(root_path));
+    if (root == NULL || root->first_child == NULL)
+        return found;
+    /* A quota on the root is ignored. */
+    for (; path.size > 1 && found.limits == NULL; path = path_parent(path)) {
+        found.limits = find_named(tree, path, limits_name, room);
+        if (found.limits != NULL)
+            found.usage = find_named(tree, path, usage_name, room);
+    }
+    return found;
+}
+
+bool quota_is_usage(struct slice path, struct slice *counted)
+{
+    if (path.size < root_bytes + usage_bytes ||
+        !slice_starts_with(path, slice_from_text(root_path)) ||
+        memcmp(path.data + path.size - usage_bytes, usage_name, usage_bytes) != 0)
+        return false;
+    *counted = slice_of(path.data + root_bytes, path.size - root_bytes - usage_bytes);
+    return counted->size > 1;
+}
+
+/* --- counting --- */
+
+/* A hard limit forbids; a soft one, which Apache's server mentions in its log, does not. */
+static bool breaks(int64_t used, int64_t change, int64_t hard_limit)
+{
+    return change != 0 && hard_limit > -1 && used + change > hard_limit;
+}
+
+bool quota_forbids(struct quota_znodes quota, struct quota_change change)
+{
+    if (quota.limits == NULL || quota.usage == NULL)
+        return false;
+    const struct quota limits = quota_parse(tree_data(quota.limits));
+    const struct quota used = quota_parse(tree_data(quota.usage));
+    return breaks(used.count, change.count, limits.count_hard_limit) ||
+           breaks(used.bytes, change.bytes, limits.bytes_hard_limit);
+}
+
+enum err quota_add(struct tree *tree, struct quota_znodes quota, struct quota_change change)
+{
+    if (quota.usage == NULL)
+        return ERR_OK;
+    const struct quota used = quota_parse(tree_data(quota.usage));
+    return write_usage(tree, quota.usage,
+                       (struct quota_change){used.count + change.count, used.bytes + change.bytes});
+}
+
+enum err quota_count(struct tree *tree, struct znode *usage, struct slice counted)
+{
+    struct quota_change used = {0, 0};
+    const struct znode *top = tree_find(tree, counted);
+    for (const struct znode *at = top; at != NULL; at = tree_next_below(at, top)) {
+        used.count++;
+        used.bytes += at->data_size;
+    }
+    return write_usage(tree, usage, used);
+}
+
+enum err quota_count_all(struct tree *tree, uint8_t *room, size_t room_bytes)
+{
+    const struct znode *top = tree_find(tree, slice_from_text(root_path));
+    for (struct znode *at = (struct znode *)(uintptr_t)top; at != NULL;
+         at = tree_next_below(at, top)) {
+        struct slice counted;
+        if (!slice_equal_text(tree_name(at), usage_name + 1) || tree_path_bytes(at) > room_bytes ||
+            !quota_is_usage(tree_path_write(at, room), &counted))
+            continue;
+        const enum err err = quota_count(tree, at, counted);
+        if (err != ERR_OK)
+            return err;
+    }
+    return ERR_OK;
+}
