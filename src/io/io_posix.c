@@ -16,8 +16,14 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Connections closed by one io_posix_shed, so that a flood cannot hold the loop. */
-enum { shed_count_max = 64 };
+enum {
+    shed_count_max =
+        64, /* Connections closed by one io_posix_shed: a flood cannot hold the loop. */
+    /* A peer that vanished without a word is noticed after two minutes of silence. */
+    keepalive_idle_s = 60,
+    keepalive_interval_s = 15,
+    keepalive_count = 4,
+};
 
 static uint64_t read_clock_ns(clockid_t clock)
 {
@@ -130,14 +136,30 @@ static int set_option(int handle, int level, int option, int value)
     return setsockopt(handle, level, option, &value, sizeof value) == 0 ? 0 : -errno;
 }
 
+static int set_options(int handle)
+{
+    static const struct {
+        int level, option, value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1},
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, keepalive_idle_s},
+        {IPPROTO_TCP, TCP_KEEPINTVL, keepalive_interval_s},
+        {IPPROTO_TCP, TCP_KEEPCNT, keepalive_count},
+    };
+    int result = 0;
+    for (size_t index = 0; index < ARRAY_COUNT(options) && result == 0; index++)
+        result =
+            set_option(handle, options[index].level, options[index].option, options[index].value);
+    return result;
+}
+
 static int open_socket(int family)
 {
     const int handle = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (handle < 0)
         return -errno;
-    int result = set_option(handle, IPPROTO_TCP, TCP_NODELAY, 1);
-    if (result == 0)
-        result = set_option(handle, SOL_SOCKET, SO_KEEPALIVE, 1);
+    const int result = set_options(handle);
     if (result == 0)
         return handle;
     close(handle);

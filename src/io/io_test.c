@@ -414,6 +414,7 @@ static void sockets_have_no_delay(void **state)
     assert_int_equal(option_of(pair.client, IPPROTO_TCP, TCP_NODELAY), 1);
     assert_int_equal(option_of(pair.server, IPPROTO_TCP, TCP_NODELAY), 1);
     assert_int_equal(option_of(pair.server, SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(option_of(pair.server, IPPROTO_TCP, TCP_KEEPIDLE), 60);
     assert_int_equal(option_of(pair.listener, SOL_SOCKET, SO_REUSEADDR), 1);
     close_pair(fixture, &pair);
 }

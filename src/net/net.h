@@ -96,18 +96,27 @@ struct net_handler {
     void (*on_close)(struct net_connection *connection, const char *reason);
 };
 
+enum { net_push_factor = 8 };
+
 struct net_options {
     uint32_t connection_count_max;
     uint32_t connection_count_max_per_address; /* 0: no limit. */
-    uint32_t receive_bytes_first;  /* A busy connection's receive buffer, e.g. 16 KiB. */
-    uint32_t open_reply_count_max; /* Of one connection, before it is no longer read. */
-    uint32_t unsent_bytes_max;     /* The same; cuts count too, and replies that wait for others. */
-    uint32_t
-        idle_timeout_ms; /* No byte received, and no reply owed, for so long: close. 0: never. */
-    uint32_t first_frame_timeout_ms; /* For an accepted connection that has not sent a whole frame,
-                                        and for a dialed one that is not connected. 0: never. */
-    uint32_t send_timeout_ms;        /* No byte taken by the peer for so long: close. 0: never. */
     uint32_t backlog;
+    uint32_t receive_bytes_first; /* A busy connection's receive buffer, e.g. 16 KiB. */
+
+    /* Above these, of one connection, it is no longer read. */
+    uint32_t open_reply_count_max;
+    uint32_t unsent_bytes_max; /* Cuts count too, and replies that wait for others. */
+    /* A push above so many unsent bytes closes the connection. 0: net_push_factor times
+     * unsent_bytes_max. */
+    uint32_t push_bytes_max;
+
+    /* Each closes the connection; 0: never. */
+    uint32_t idle_timeout_ms; /* No byte received, and no reply owed, for so long. */
+    /* An accepted connection that has not sent a whole frame, or a dialed one that is not
+     * connected. */
+    uint32_t first_frame_timeout_ms;
+    uint32_t send_timeout_ms; /* No byte taken by the peer for so long. */
 };
 
 struct net;
@@ -169,7 +178,8 @@ void net_reply_send(struct net_reply *reply, struct net_message *message);
 /* This request gets no reply. */
 void net_reply_drop(struct net_reply *reply);
 
-/* Takes message: leaves behind the replies released so far. */
+/* Takes message: leaves behind the replies released so far. Above push_bytes_max it is dropped, and
+ * the connection closes soon: a peer that misses one event must not get the next. */
 void net_push(struct net_connection *connection, struct net_message *message);
 
 /* Closes when everything released so far has been sent (or at once if after_sending is false).

@@ -258,6 +258,10 @@ static void flush(struct net_connection_state *state)
 
 static void end_if_over(struct net_connection_state *state)
 {
+    if (state->has_lost_push) {
+        net_connection_end(state, "the peer is too slow for what is pushed to it");
+        return;
+    }
     if (!has_sent_all(state))
         return;
     if (state->phase == NET_DRAINING)

@@ -88,6 +88,7 @@ struct net_connection_state {
     bool is_in_turn;
     bool has_peer_ended; /* No more bytes will come. */
     bool is_counted;     /* In net->addresses. */
+    bool has_lost_push;  /* It did not fit: the next turn ends the connection. */
 };
 
 /* net.c */

@@ -65,15 +65,27 @@ void net_reply_drop(struct net_reply *reply)
     make_ready(reply, NULL);
 }
 
+static bool fits_push(const struct net_connection_state *state, const struct net_message *message)
+{
+    const struct net_options *options = &state->connection.net->options;
+    const uint64_t limit = options->push_bytes_max != 0
+                               ? options->push_bytes_max
+                               : (uint64_t)net_push_factor * options->unsent_bytes_max;
+    return state->sender.unsent_bytes + net_message_wire_size(message) <= limit;
+}
+
 void net_push(struct net_connection *connection, struct net_message *message)
 {
     struct net_connection_state *state = connection->state;
-    if (state->phase != NET_OPEN) {
-        net_message_release(message);
-        return;
+    if (state->phase == NET_OPEN && !state->has_lost_push) {
+        net_connection_wants_turn(state);
+        if (fits_push(state, message)) {
+            net_sender_add(&state->sender, message);
+            return;
+        }
+        state->has_lost_push = true;
     }
-    net_sender_add(&state->sender, message);
-    net_connection_wants_turn(state);
+    net_message_release(message);
 }
 
 void net_reply_detach_all(struct net_connection_state *state)

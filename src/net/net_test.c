@@ -747,6 +747,50 @@ static void an_exhausted_heap_refuses_connections(void **state)
     close(second);
 }
 
+static void pushes_are_limited(void **state)
+{
+    (void)state;
+    fixture.options.push_bytes_max = 30 << 20;
+    serve();
+    const int client = dial();
+    wait_until(&fixture.open_count, 1);
+    uint8_t *data = heap_take_zeroed(&fixture.heap, frame_bytes_max);
+    for (uint32_t count = 0; count < 10; count++)
+        net_push(fixture.last, message_of(data, frame_bytes_max));
+    assert_int_equal(fixture.close_count, 0);
+    assert_true(fixture.heap.used_bytes < 40 << 20);
+    wait_until(&fixture.close_count, 1);
+    assert_string_equal(fixture.reason, "the peer is too slow for what is pushed to it");
+    heap_give(&fixture.heap, data);
+    close(client);
+}
+
+static void without_descriptors_others_are_served(void **state)
+{
+    (void)state;
+    serve();
+    const int good = dial();
+    wait_until(&fixture.open_count, 1);
+    const int extra = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    close(extra);
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit tight = {.rlim_cur = (rlim_t)extra + 1, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    const int shed = dial();
+    hear_end(shed);
+    say_text(good, "hello");
+    hear_text(good, "hello");
+    assert_true(fixture.line_count >= 1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    const int late = dial();
+    say_text(late, "hello");
+    hear_text(late, "hello");
+    close(good);
+    close(shed);
+    close(late);
+}
+
 /* Cuts. */
 
 static int32_t make_file(size_t size)
@@ -822,6 +866,7 @@ static void ranges_of_files_go_between_bytes(void **state)
 static void dropped_ranges_are_counted_down(void **state)
 {
     (void)state;
+    fixture.options.push_bytes_max = 100 << 20;
     serve();
     const int client = dial();
     wait_until(&fixture.open_count, 1);
@@ -979,6 +1024,8 @@ int main(void)
         NET_TEST(above_the_limit_connections_wait),
         NET_TEST(the_handler_may_refuse),
         NET_TEST(an_exhausted_heap_refuses_connections),
+        NET_TEST(pushes_are_limited),
+        NET_TEST(without_descriptors_others_are_served),
         NET_TEST(ranges_of_files_go_between_bytes),
         NET_TEST(dropped_ranges_are_counted_down),
         NET_TEST(a_dialed_connection_speaks_the_same),
