@@ -152,7 +152,7 @@ MUST_CHECK enum err journal_load(struct journal *journal);
 
 struct journal_start_options {
     /* Where the valid bytes end: later segments are unlinked, the segment's file is cut there.
-     * base need not exist if there are no segments (offset 0): nothing is there yet. */
+     * base need not be that of a segment: all from there on are unlinked then. */
     struct journal_position end;
     /* Segments from this base on are synced, with their directory: they may lie in the page cache
      * only, after a kill. UINT64_MAX: none, they are known to be durable. */
@@ -183,8 +183,8 @@ void journal_sync(struct journal *journal, struct journal_request *request);
 
 /* Cuts everything from position on, durably; later segments are unlinked, newest first. No append
  * may be open, and none be submitted until done. Waits for the users of the segment that is cut.
- * A segment that would keep less than its header goes too. position.base is that of a segment, or
- * below the first one's: then all are unlinked. Takes request until done. */
+ * A segment that would keep less than its header goes too. position.base need not be that
+ * of a segment. Takes request until done. */
 void journal_truncate(struct journal *journal, struct journal_request *request,
                       struct journal_position position);
 

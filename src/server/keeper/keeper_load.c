@@ -6,6 +6,7 @@
 #include "keeper/recovery.h"
 #include "keeper/snapshot_reader.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -39,8 +40,9 @@ static enum err report(struct keeper_server *server, const char *what, const cha
     return err;
 }
 
-/* The folder and those above it, as far as they are missing. */
-static enum err make_folder(struct keeper_server *server, const char *path)
+/* The folder and those above it, as far as they are missing or may not be durable: those that exist
+ * may have been made by a process that was killed before it could sync them. */
+static enum err make_folder(struct keeper_server *server, const char *path, bool is_durable)
 {
     char part[keeper_path_bytes_max];
     struct io_file_info info;
@@ -50,10 +52,12 @@ static enum err make_folder(struct keeper_server *server, const char *path)
             continue;
         memcpy(part, path, at);
         part[at] = '\0';
-        if (io_file_info(server->shard->io, part, &info) == 0 && info.is_directory)
+        const bool exists = io_file_info(server->shard->io, part, &info) == 0 && info.is_directory;
+        if (exists && is_durable)
             continue;
         const int64_t made = small_file_make_directory_wait(server->shard->io, part);
-        if (made < 0)
+        /* Folders of others above ours may be closed to us: they were there before. */
+        if (made < 0 && !(exists && (made == -EACCES || made == -EPERM)))
             return report(server, "make the folder", part, made);
     }
     return ERR_OK;
@@ -594,9 +598,11 @@ enum err keeper_load(struct keeper_server *server)
 {
     struct loader loader = {.server = server};
     struct journal_start_options start = {.sync_base = UINT64_MAX};
-    enum err err = make_folder(server, server->snapshot_path);
+    int64_t zxid;
+    const bool is_durable = ack_mark_load(server, &zxid); /* It is written after the folders. */
+    enum err err = make_folder(server, server->snapshot_path, is_durable);
     if (err == ERR_OK)
-        err = make_folder(server, server->journal_path);
+        err = make_folder(server, server->journal_path, is_durable);
     if (err == ERR_OK)
         err = lock_folder(server);
     if (err == ERR_OK)
