@@ -3,8 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const struct sim_workload *const workloads[] = {&workload_journal, &workload_partition,
-                                                       NULL};
+static const struct sim_workload *const workloads[] = {&workload_journal, &workload_keeper,
+                                                       &workload_partition, NULL};
 
 const struct sim_workload *const *sim_workload_all(void)
 {

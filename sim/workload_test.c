@@ -44,11 +44,20 @@ static void test_partition(void **state)
         assert_crash_points(&shorter, seed, true);
 }
 
+static void test_keeper(void **state)
+{
+    (void)state;
+    assert_seeds(&workload_keeper, 30);
+    for (uint64_t seed = 1; seed <= 2; seed++)
+        assert_crash_points(&workload_keeper, seed, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_journal),
         cmocka_unit_test(test_partition),
+        cmocka_unit_test(test_keeper),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
