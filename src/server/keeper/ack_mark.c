@@ -64,7 +64,7 @@ bool ack_mark_load(struct keeper_server *server, int64_t *zxid)
 static enum err fail_start(const struct keeper_server *server, const char *path, int64_t result)
 {
     const enum err err = err_from_errno((int)result);
-    diag_error(server->shard->diag, "keeper: cannot write %s: %s", path, err_text(err));
+    diag_error(server->shard->diag, "cannot write %s: %s", path, err_text(err));
     return err;
 }
 
@@ -133,7 +133,7 @@ static void on_step(struct io_op *op, int64_t result)
     if (result < 0 && !mark->has_failed) {
         mark->has_failed = true;
         diag_warn(mark->server->shard->diag,
-                  "keeper: the file acknowledged cannot be written: %s; recovery will know less",
+                  "the file acknowledged cannot be written: %s; recovery will know less",
                   err_text(err_from_errno((int)result)));
     }
     if (step == ACK_MARK_WRITE && !mark->has_failed)

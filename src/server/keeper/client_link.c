@@ -323,8 +323,7 @@ static void on_connect(struct client_link *client, struct slice frame)
         return;
     }
     if (connect.last_zxid_seen > server->keeper.zxid_applied) {
-        diag_warn(server->shard->diag,
-                  "keeper: refused a client that has seen zxid 0x%llx; ours is 0x%llx",
+        diag_warn(server->shard->diag, "refused a client that has seen zxid 0x%llx; ours is 0x%llx",
                   (unsigned long long)connect.last_zxid_seen,
                   (unsigned long long)server->keeper.zxid_applied);
         close_link(client, "the client has seen a later zxid", false);

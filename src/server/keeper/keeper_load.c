@@ -36,7 +36,7 @@ static enum err report(struct keeper_server *server, const char *what, const cha
                        int64_t negative_errno)
 {
     const enum err err = err_from_errno((int)negative_errno);
-    diag_error(server->shard->diag, "keeper: cannot %s %s: %s", what, path, err_text(err));
+    diag_error(server->shard->diag, "cannot %s %s: %s", what, path, err_text(err));
     return err;
 }
 
@@ -77,7 +77,7 @@ static enum err lock_folder(struct keeper_server *server)
     const int locked = io_lock(io, server->lock_handle);
     if (locked < 0) {
         diag_error(server->shard->diag,
-                   "keeper: %s is in use by another process; stop that one or change dataDir",
+                   "%s is in use by another process; stop that one or change dataDir",
                    server->journal_path);
         return ERR_BUSY;
     }
@@ -182,8 +182,7 @@ static enum err init_keeper(struct keeper_server *server)
     const enum err err = keeper_init(&server->keeper, server->shard->heap,
                                      keeper_options_of(server), keeper_server_now_ms(server));
     if (err != ERR_OK)
-        diag_error(server->shard->diag,
-                   "keeper: no memory for an empty tree; raise memory.limitMb");
+        diag_error(server->shard->diag, "no memory for an empty tree; raise memory.limitMb");
     return err;
 }
 
@@ -196,7 +195,7 @@ static void check_digest(struct loader *loader)
     loader->has_digest = false;
     if (keeper->tree.digest != loader->digest)
         diag_error(loader->server->shard->diag,
-                   "keeper: at zxid 0x%" PRIx64 " the tree's digest is %" PRIu64
+                   "at zxid 0x%" PRIx64 " the tree's digest is %" PRIu64
                    ", but the snapshot says %" PRIu64,
                    (uint64_t)keeper->zxid_applied, keeper->tree.digest, loader->digest);
 }
@@ -209,7 +208,7 @@ static enum err load_snapshot(struct loader *loader, const struct recovery_file 
                          keeper_server_now_ms(server));
     const enum err err = feed_file(loader, &snapshot);
     if (err == ERR_OK) {
-        diag_info(server->shard->diag, "keeper: loaded %s, %" PRIu64 " znodes", loader->path,
+        diag_info(server->shard->diag, "loaded %s, %" PRIu64 " znodes", loader->path,
                   snapshot.znode_count);
         loader->has_digest = snapshot.has_digest;
         loader->digest_zxid = snapshot.digest_zxid;
@@ -217,8 +216,8 @@ static enum err load_snapshot(struct loader *loader, const struct recovery_file 
         check_digest(loader);
     } else
         diag_warn(server->shard->diag,
-                  "keeper: %s is damaged at offset %" PRIu64 ": %s (%s); trying an older one",
-                  loader->path, snapshot.offset, err_text(err),
+                  "%s is damaged at offset %" PRIu64 ": %s (%s); trying an older one", loader->path,
+                  snapshot.offset, err_text(err),
                   snapshot.reason != NULL ? snapshot.reason : "unreadable");
     snapshot_reader_deinit(&snapshot);
     return err;
@@ -235,13 +234,12 @@ static enum err load_snapshots(struct loader *loader)
             break;
         name_file(loader, server->snapshot_path, RECOVERY_FILE_SNAPSHOT, file->zxid);
         if (file->compression != RECOVERY_PLAIN) {
-            diag_warn(server->shard->diag,
-                      "keeper: compressed snapshots cannot be read yet; skipped %s.*",
+            diag_warn(server->shard->diag, "compressed snapshots cannot be read yet; skipped %s.*",
                       loader->path);
             continue;
         }
         if (!looks_whole(loader)) {
-            diag_warn(server->shard->diag, "keeper: %s is not whole; skipped", loader->path);
+            diag_warn(server->shard->diag, "%s is not whole; skipped", loader->path);
             continue;
         }
         if (load_snapshot(loader, file) == ERR_OK) {
@@ -312,7 +310,7 @@ static enum err refuse_at(struct loader *loader, const struct journal_segment *s
                           uint64_t offset, const char *what)
 {
     diag_error(loader->server->shard->diag,
-               "keeper: %s is damaged at offset %" PRIu64 ": %s; restore it from a backup, or "
+               "%s is damaged at offset %" PRIu64 ": %s; restore it from a backup, or "
                "move it and all later files away, losing what they hold",
                segment->path, offset, what);
     return ERR_CORRUPT;
@@ -421,7 +419,7 @@ static const char *verdict_text(enum txn_record_verdict verdict)
 static void tell_cut(struct loader *loader, const struct journal_segment *segment, uint64_t offset)
 {
     diag_warn(loader->server->shard->diag,
-              "keeper: %s is torn at offset %" PRIu64
+              "%s is torn at offset %" PRIu64
               ", behind all that is known to be acknowledged; cut there",
               segment->path, offset);
 }
@@ -507,7 +505,7 @@ static enum err check_acknowledged(const struct loader *loader)
     if (stop.zxid_last >= stop.zxid_synced)
         return ERR_OK;
     diag_error(server->shard->diag,
-               "keeper: %s ends at zxid 0x%" PRIx64 ", but 0x%" PRIx64 " was acknowledged; restore "
+               "%s ends at zxid 0x%" PRIx64 ", but 0x%" PRIx64 " was acknowledged; restore "
                "what is missing, or remove the file acknowledged there to go on without it",
                server->journal_path, (uint64_t)stop.zxid_last, (uint64_t)stop.zxid_synced);
     return ERR_CORRUPT;
@@ -554,7 +552,7 @@ static enum err open_journal(struct keeper_server *server)
     server->is_journal_open = true;
     err = journal_load(&server->journal);
     if (err != ERR_OK)
-        diag_error(server->shard->diag, "keeper: cannot read the journal's files in %s: %s",
+        diag_error(server->shard->diag, "cannot read the journal's files in %s: %s",
                    server->journal_path, err_text(err));
     return err;
 }
@@ -568,7 +566,7 @@ static enum err check_empty(struct loader *loader)
     if (loader->has_snapshot || recovery_judge_empty(&empty) == RECOVERY_GO_ON)
         return ERR_OK;
     diag_error(loader->server->shard->diag,
-               "keeper: %s has no sound snapshot, though there %s; restore one from a backup%s",
+               "%s has no sound snapshot, though there %s; restore one from a backup%s",
                loader->server->snapshot_path,
                empty.has_snapshots ? "are snapshot files" : "are transactions in the journal",
                empty.has_snapshots ? "" : ", or set snapshot.trust.empty=true");
@@ -618,8 +616,7 @@ enum err keeper_load(struct keeper_server *server)
     heap_give(server->shard->heap, loader.buffer);
     heap_give(server->shard->heap, loader.snapshots);
     if (err == ERR_OK && loader.txn_count > 0)
-        diag_info(server->shard->diag,
-                  "keeper: replayed %" PRIu64 " transactions, up to zxid 0x%" PRIx64,
+        diag_info(server->shard->diag, "replayed %" PRIu64 " transactions, up to zxid 0x%" PRIx64,
                   loader.txn_count, (uint64_t)server->keeper.zxid_applied);
     return err;
 }

@@ -25,15 +25,14 @@ static void submit_tick(struct keeper_server *server);
 static void close_session(struct keeper_server *server, int64_t session_id)
 {
     server->stats.expired_session_count++;
-    diag_info(server->shard->diag, "keeper: session 0x%" PRIx64 " has expired",
-              (uint64_t)session_id);
+    diag_info(server->shard->diag, "session 0x%" PRIx64 " has expired", (uint64_t)session_id);
     const enum code code =
         keeper_write_start(server, &(struct keeper_write_request){.type = OP_CLOSE_SESSION,
                                                                   .session_id = session_id,
                                                                   .body = SLICE_LITERAL(""),
                                                                   .is_essential = true});
     if (code != CODE_OK)
-        diag_error(server->shard->diag, "keeper: session 0x%" PRIx64 " cannot be closed: %s",
+        diag_error(server->shard->diag, "session 0x%" PRIx64 " cannot be closed: %s",
                    (uint64_t)session_id, code_name(code));
 }
 
@@ -109,8 +108,7 @@ static enum err listen_for_clients(struct keeper_server *server)
         io_resolve(server->shard->io, host, (uint16_t)config->client_port, &server->address);
     if (resolved < 0) {
         diag_error(server->shard->diag,
-                   "keeper: clientPortAddress %s is unknown here; give one of this machine's",
-                   host);
+                   "clientPortAddress %s is unknown here; give one of this machine's", host);
         return err_from_errno(resolved);
     }
     enum err err = net_init(&server->net, server->shard->io, server->shard->heap,
@@ -120,10 +118,10 @@ static enum err listen_for_clients(struct keeper_server *server)
     err = net_listen(server->net, &server->address, &client_link_handler, server);
     io_address_print(&server->address, text, sizeof text);
     if (err == ERR_OK)
-        diag_info(server->shard->diag, "keeper: serving clients on %s", text);
+        diag_info(server->shard->diag, "serving clients on %s", text);
     else
-        diag_error(server->shard->diag, "keeper: cannot listen on %s: %s; is clientPort in use?",
-                   text, err_text(err));
+        diag_error(server->shard->diag, "cannot listen on %s: %s; is clientPort in use?", text,
+                   err_text(err));
     return err;
 }
 
@@ -146,7 +144,7 @@ static enum err take_memory(struct keeper_server *server)
     server->arena_memory = heap_take(server->shard->heap, size);
     if (server->arena_memory == NULL) {
         diag_error(server->shard->diag,
-                   "keeper: no memory for requests of jute.maxbuffer=%" PRId64
+                   "no memory for requests of jute.maxbuffer=%" PRId64
                    " bytes; raise memory.limitMb",
                    server->config.frame_bytes_max);
         return ERR_NO_MEMORY;
@@ -208,8 +206,7 @@ static void on_journal_closed(struct journal_request *request, enum err err)
 {
     struct keeper_server *server = CONTAINER_OF(request, struct keeper_server, close_request);
     if (err != ERR_OK)
-        diag_error(server->shard->diag, "keeper: the journal could not be flushed: %s",
-                   err_text(err));
+        diag_error(server->shard->diag, "the journal could not be flushed: %s", err_text(err));
     server->is_journal_open = false;
     keeper_server_pump_stop(server);
 }
@@ -220,7 +217,7 @@ void keeper_server_stop(struct keeper_server *server, void (*stopped)(void *cont
     server->stopped = stopped;
     server->stopped_context = context;
     server->phase = KEEPER_SERVER_STOPPING;
-    diag_info(server->shard->diag, "keeper: stopping");
+    diag_info(server->shard->diag, "stopping");
     net_deinit(server->net);
     server->net = NULL;
     if (server->is_ticking)
@@ -238,7 +235,7 @@ static void on_lock_closed(struct io_op *op, int64_t result)
     struct keeper_server *server = CONTAINER_OF(op, struct keeper_server, tick_op);
     (void)result;
     server->phase = KEEPER_SERVER_STOPPED;
-    diag_info(server->shard->diag, "keeper: stopped");
+    diag_info(server->shard->diag, "stopped");
     if (server->stopped != NULL)
         server->stopped(server->stopped_context);
 }

@@ -65,10 +65,10 @@ static void on_removed(struct io_op *op, int64_t result)
 {
     struct purge_task *task = CONTAINER_OF(op, struct purge_task, op);
     if (result < 0)
-        diag_warn(task->server->shard->diag, "keeper: cannot remove %s: %s", task->path,
+        diag_warn(task->server->shard->diag, "cannot remove %s: %s", task->path,
                   err_text(err_from_errno((int)result)));
     else
-        diag_info(task->server->shard->diag, "keeper: removed %s", task->path);
+        diag_info(task->server->shard->diag, "removed %s", task->path);
     remove_next(task);
 }
 
@@ -76,7 +76,7 @@ static void on_dropped(struct journal_request *request, enum err err)
 {
     struct purge_task *task = CONTAINER_OF(request, struct purge_task, request);
     if (err != ERR_OK)
-        diag_warn(task->server->shard->diag, "keeper: old journal files could not be removed: %s",
+        diag_warn(task->server->shard->diag, "old journal files could not be removed: %s",
                   err_text(err));
     task->is_dropping = false;
     keeper_server_pump_stop(task->server);

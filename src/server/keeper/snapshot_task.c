@@ -82,12 +82,12 @@ static void finish(struct snapshot_task *task)
         server->stats.snapshot_count++;
         task->zxid_last = task->writer.zxid;
         diag_info(server->shard->diag,
-                  "keeper: snapshot 0x%" PRIx64 " of %" PRIu64 " znodes, %" PRIu64
-                  " bytes, in %" PRIu64 " ms",
+                  "snapshot 0x%" PRIx64 " of %" PRIu64 " znodes, %" PRIu64 " bytes, in %" PRIu64
+                  " ms",
                   (uint64_t)task->writer.zxid, task->writer.znode_count, task->offset, elapsed_ms);
     } else if (!task->is_canceled) {
         diag_error(server->shard->diag,
-                   "keeper: the snapshot %s could not be written: %s; the next one will be tried "
+                   "the snapshot %s could not be written: %s; the next one will be tried "
                    "later",
                    task->path, err_text(err_from_errno((int)task->error)));
     }
@@ -197,7 +197,7 @@ void snapshot_task_start(struct snapshot_task *task)
         return;
     task->slice = heap_take(server->shard->heap, snapshot_task_slice_bytes);
     if (task->slice == NULL || snapshot_writer_init(&task->writer, &server->keeper) != ERR_OK) {
-        diag_error(server->shard->diag, "keeper: no memory for a snapshot; tried again later");
+        diag_error(server->shard->diag, "no memory for a snapshot; tried again later");
         heap_give(server->shard->heap, task->slice);
         task->slice = NULL;
         return;
