@@ -6,6 +6,8 @@
 
 enum {
     tick_ms = 1000,
+    bind_again_ms = 50,
+    bind_attempts_max = 60,
     receive_bytes_first = 16 * 1024,
     open_reply_count_max = 64,
     unsent_bytes_max = 64 << 20,
@@ -220,15 +222,18 @@ static enum err resolve_listeners(struct broker_server *server)
     return ERR_OK;
 }
 
+/* Binds those that are not bound yet. */
 static enum err bind_listeners(struct broker_server *server)
 {
     const struct broker_config *config = server->config;
-    for (uint32_t i = 0; i < config->listener_count; i++) {
-        const enum err err = net_listen(server->net, &server->bound[i], &handler, server);
+    for (; server->bound_count < config->listener_count; server->bound_count++) {
+        struct io_address *address = &server->bound[server->bound_count];
+        const enum err err = net_listen(server->net, address, &handler, server);
         if (err != ERR_OK) {
             char text[io_address_text_max];
-            io_address_print(&server->bound[i], text, sizeof text);
-            diag_error(server->diag, "listeners: cannot listen on %s: %s", text, err_text(err));
+            io_address_print(address, text, sizeof text);
+            if (err != ERR_BUSY || server->bind_attempts == 0)
+                diag_warn(server->diag, "listeners: cannot listen on %s: %s", text, err_text(err));
             return err;
         }
     }
@@ -259,6 +264,34 @@ static void make_endpoints(struct broker_server *server)
     server->endpoint_count = config->advertised_count;
 }
 
+static void serve(struct broker_server *server);
+
+static void on_bind_again(struct delay *delay)
+{
+    serve(CONTAINER_OF(delay, struct broker_server, bind_again));
+}
+
+/* Binds the listeners, then registers. The kernel may hold the port of a killed process for a
+ * moment after its end: that is waited for. */
+static void serve(struct broker_server *server)
+{
+    const enum err err = bind_listeners(server);
+    if (server->state != BROKER_OPENING)
+        return;
+    if (err == ERR_BUSY && server->bind_attempts++ < bind_attempts_max) {
+        server->bind_again.expired = on_bind_again;
+        delay_queue_add(&server->delays, &server->bind_again, bind_again_ms);
+        return;
+    }
+    if (err != ERR_OK) {
+        fail(server, err, "a listener cannot be bound");
+        return;
+    }
+    make_endpoints(server);
+    server->state = BROKER_REGISTERING;
+    control_register(server->control, server->endpoints, server->endpoint_count);
+}
+
 static void on_identified(void *context, enum err err)
 {
     struct broker_server *server = context;
@@ -270,14 +303,7 @@ static void on_identified(void *context, enum err err)
     }
     if (server->busy_directory_count > 0 || server->state != BROKER_OPENING)
         return;
-    err = bind_listeners(server);
-    if (err != ERR_OK) {
-        fail(server, err, "a listener cannot be bound");
-        return;
-    }
-    make_endpoints(server);
-    server->state = BROKER_REGISTERING;
-    control_register(server->control, server->endpoints, server->endpoint_count);
+    serve(server);
 }
 
 static void on_opened(void *context)

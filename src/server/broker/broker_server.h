@@ -55,6 +55,9 @@ struct broker_server {
     struct list connections;
 
     struct io_address bound[broker_listener_count_max];
+    uint32_t bound_count;
+    uint32_t bind_attempts; /* That found the port in use. */
+    struct delay bind_again;
     struct broker_endpoint endpoints[broker_listener_count_max];
     uint32_t endpoint_count;
     char host_name[256]; /* Advertised where a listener has no host. */
