@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define ROOKERY_VERSION "0.1.0"
@@ -115,10 +116,22 @@ static enum err add_embedded(struct program *program)
     return err;
 }
 
+/* Connections and segments are open files; the lower limit is for programs that use select. */
+static void raise_open_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    const int refused = setrlimit(RLIMIT_NOFILE, &limit);
+    (void)refused; /* Then the lower limit holds, and connections are shed at it. */
+}
+
 /* The keeper is the first to start and the last to stop: the broker's last words go to it. */
 static int run(struct program *program)
 {
     thread_block_signals();
+    raise_open_file_limit();
     int status = exit_ok;
     for (uint32_t index = 0; index < program->service_count && status == exit_ok; index++)
         if (service_start(program->services[index], &program->heap, program->options.io_choice) !=

@@ -277,7 +277,9 @@ static void create_session(struct client_link *client, struct net_reply *reply)
                                                       .reply = reply,
                                                       .type = OP_CREATE_SESSION,
                                                       .session_id = client->keeper.session_id,
-                                                      .body = slice_of(timeout, 4)});
+                                                      .body = slice_of(timeout, 4),
+                                                      /* Deleting, to make room, needs a session. */
+                                                      .is_essential = true});
 }
 
 static void resume_session(struct client_link *client, struct net_reply *reply,

@@ -82,7 +82,14 @@ class Server:
                           f"see {self.process.path.with_suffix('.err')}")
 
 
-def keeper(case, kind, name, directory, port, data=None, **settings):
+def on_small_disk(command, directory, mib):
+    """The command with a disk of its own at `directory`, in name spaces of its own."""
+    directory.mkdir(parents=True, exist_ok=True)
+    mount = f'mount -t tmpfs -o size={mib}m none "$0" && exec "$@"'
+    return ["unshare", "-rm", "sh", "-c", mount, directory, *command]
+
+
+def keeper(case, kind, name, directory, port, data=None, disk_mib=None, **settings):
     """A keeper of `kind` (rookery or apache) on a data directory, its own by default."""
     config = {
         "tickTime": 500,
@@ -101,10 +108,12 @@ def keeper(case, kind, name, directory, port, data=None, **settings):
     else:
         command = places.java("zookeeper", "org.apache.zookeeper.server.quorum.QuorumPeerMain")
     directory.mkdir(parents=True, exist_ok=True)
+    if disk_mib is not None:
+        command = on_small_disk(command, directory / "data", disk_mib)
     return Server(case, kind, name, directory, port, "zoo.cfg", config, command, probe.keeper_answers)
 
 
-def broker(case, kind, name, directory, port, zookeeper, broker_id=0, **settings):
+def broker(case, kind, name, directory, port, zookeeper, broker_id=0, disk_mib=None, **settings):
     """A broker of `kind` (rookery or apache) on the keeper that answers at `zookeeper`."""
     config = {
         "broker.id": broker_id,
@@ -124,4 +133,6 @@ def broker(case, kind, name, directory, port, zookeeper, broker_id=0, **settings
     else:
         command = places.java("kafka3", "kafka.Kafka")
     directory.mkdir(parents=True, exist_ok=True)
+    if disk_mib is not None:
+        command = on_small_disk(command, directory / "journals", disk_mib)
     return Server(case, kind, name, directory, port, "server.properties", config, command, probe.broker_answers)
