@@ -131,11 +131,16 @@ enum err net_init(struct net **out, struct io *io, struct heap *heap, struct dia
     return ERR_OK;
 }
 
+void net_listen_stop(struct net *net)
+{
+    list_each_safe (link, after, &net->listeners)
+        net_listener_close(CONTAINER_OF(link, struct net_listener, link));
+}
+
 void net_deinit(struct net *net)
 {
     net->is_ending = true;
-    list_each_safe (link, after, &net->listeners)
-        net_listener_close(CONTAINER_OF(link, struct net_listener, link));
+    net_listen_stop(net);
     for (struct list *first = list_first(&net->connections); first != NULL;
          first = list_first(&net->connections))
         net_connection_end(CONTAINER_OF(first, struct net_connection_state, link),

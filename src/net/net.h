@@ -148,6 +148,10 @@ void net_deinit(struct net *net);
 MUST_CHECK enum err net_listen(struct net *net, struct io_address *address,
                                const struct net_handler *handler, void *user);
 
+/* Closes the listening sockets and leaves the connections alone: who dials from now on is refused,
+ * and a client that loses its connection to a server that stops does not find that server again. */
+void net_listen_stop(struct net *net);
+
 /* Dials; on_open or on_close (if it fails) follows. ERR_NO_MEMORY, ERR_LIMIT. */
 MUST_CHECK enum err net_connect(struct net *net, const struct io_address *address,
                                 const struct net_handler *handler, void *user);

@@ -54,7 +54,8 @@ struct net_listener {
     struct io_address address;
     struct io_op op; /* ACCEPT; CLOSE of a refused connection; TIMER of a pause; its own CLOSE. */
     int32_t handle;
-    bool is_busy; /* op is in flight. */
+    bool is_busy;    /* op is in flight. */
+    bool is_closing; /* Out of net's list: when op has ended, the socket is closed. */
 };
 
 enum net_phase {

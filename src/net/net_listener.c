@@ -30,7 +30,7 @@ static void on_closed(struct io_op *op, int64_t result)
 static void go_on(struct net_listener *listener)
 {
     listener->is_busy = false;
-    if (listener->net->is_ending)
+    if (listener->is_closing)
         submit(listener, IO_CLOSE, listener->handle, on_closed);
     else
         accept_next(listener);
@@ -118,7 +118,7 @@ static void on_accepted(struct io_op *op, int64_t result)
     }
     const char *reason = NULL;
     struct net_connection_state *state =
-        listener->net->is_ending ? NULL : make_connection(listener, &reason);
+        listener->is_closing ? NULL : make_connection(listener, &reason);
     if (state == NULL) {
         refuse(listener, (int32_t)result, reason == NULL ? "the server stops" : reason);
         return;
@@ -151,6 +151,7 @@ void net_listener_resume_all(struct net *net)
 void net_listener_close(struct net_listener *listener)
 {
     list_remove(&listener->link);
+    listener->is_closing = true;
     if (!listener->is_busy)
         go_on(listener);
     else if (listener->op.kind == IO_ACCEPT || listener->op.kind == IO_TIMER)

@@ -179,13 +179,24 @@ static int tear_down(void **state)
 
 /* Clients. */
 
-static int dial(void)
+/* A blocking connection, or -1 when it is refused. */
+static int try_dial(void)
 {
     const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(client >= 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(fixture.address.port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof address), 0);
+    if (connect(client, (struct sockaddr *)&address, sizeof address) == 0)
+        return client;
+    assert_int_equal(errno, ECONNREFUSED);
+    close(client);
+    return -1;
+}
+
+static int dial(void)
+{
+    const int client = try_dial();
+    assert_true(client >= 0);
     assert_int_equal(fcntl(client, F_SETFL, O_NONBLOCK), 0);
     const int on = 1;
     assert_int_equal(setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
@@ -942,6 +953,26 @@ static void everything_may_end_in_the_middle(void **state)
         close(clients[index]);
 }
 
+static void a_server_that_stops_listening_keeps_its_connections(void **state)
+{
+    (void)state;
+    serve();
+    const int client = dial();
+    say_text(client, "before");
+    hear_text(client, "before");
+    net_listen_stop(fixture.net);
+    uint32_t rounds = 0;
+    for (int late = try_dial(); late >= 0; late = try_dial()) {
+        close(late);
+        step();
+        assert_true(rounds++ < 100);
+    }
+    assert_int_equal(fixture.open_count, 1);
+    say_text(client, "after");
+    hear_text(client, "after");
+    close(client);
+}
+
 /* Cost. */
 
 static void the_steady_state_takes_no_memory(void **state)
@@ -1031,6 +1062,7 @@ int main(void)
         NET_TEST(a_dialed_connection_speaks_the_same),
         NET_TEST(a_refused_dial_is_told),
         NET_TEST(everything_may_end_in_the_middle),
+        NET_TEST(a_server_that_stops_listening_keeps_its_connections),
         NET_TEST(the_steady_state_takes_no_memory),
         NET_TEST(ten_thousand_idle_connections_cost_little),
     };

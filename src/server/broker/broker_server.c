@@ -523,6 +523,8 @@ void broker_server_stop(struct broker_server *server, void (*stopped)(void *cont
     if (server->state >= BROKER_STOPPING)
         return;
     server->state = BROKER_STOPPING;
+    if (server->net != NULL)
+        net_listen_stop(server->net);
     list_each_safe (link, after, &server->connections)
         net_connection_close(CONTAINER_OF(link, struct broker_connection, link)->net,
                              "the broker stops", true);
