@@ -544,7 +544,59 @@ static void refuses_a_log_that_is_too_short(void **state)
     tear_down(&fixture);
 }
 
-/* D15, D17, D18, D19, D21: every small file damaged in turn, after a clean end and after a crash.
+/* D21: the marker of a clean end says nothing about what happened to the files since. */
+static void looks_at_the_end_in_spite_of_the_marker(void **state)
+{
+    (void)state;
+    static const uint8_t junk[30] = {1};
+    for (int is_short = 0; is_short < 2; is_short++) {
+        struct fixture fixture;
+        const off_t size = write_three(&fixture);
+        char path[256];
+        start(&fixture);
+        stop(&fixture);
+        print_file(path, sizeof path, &fixture, first_log);
+        if (is_short == 1)
+            assert_int_equal(truncate(path, size * 3 - 1), 0);
+        else
+            overwrite(&fixture, first_log, size * 3, junk, sizeof junk);
+        start(&fixture);
+        struct partition_store *store = find(&fixture, "t");
+        if (is_short == 1) {
+            assert_non_null(partition_store_offline_reason(store));
+        } else {
+            assert_int_equal(partition_store_log_end_offset(store), 6);
+            assert_int_equal(file_size(&fixture, first_log), size * 3);
+        }
+        kill_it(&fixture);
+        tear_down(&fixture);
+    }
+}
+
+/* D22, D24. */
+static void refuses_what_is_no_log(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        struct fixture fixture;
+        const off_t size = write_three(&fixture);
+        static const uint8_t zeros[64];
+        char path[256];
+        print_file(path, sizeof path, &fixture, "t-0/00000000000000000006.log");
+        if (kind == 0)
+            assert_int_equal(mkfifo(path, 0644), 0);
+        else if (kind == 1)
+            assert_int_equal(mkdir(path, 0755), 0);
+        else
+            overwrite(&fixture, first_log, size, zeros, sizeof zeros);
+        start(&fixture);
+        assert_non_null(partition_store_offline_reason(find(&fixture, "t")));
+        kill_it(&fixture);
+        tear_down(&fixture);
+    }
+}
+
+/* D15, D17, D18, D19: every small file damaged in turn, after a clean end and after a crash.
  */
 static void survives_damaged_derived_files(void **state)
 {
@@ -752,6 +804,8 @@ int main(void)
         cmocka_unit_test(cuts_a_torn_end),
         cmocka_unit_test(refuses_damage_below_the_mark),
         cmocka_unit_test(refuses_a_log_that_is_too_short),
+        cmocka_unit_test(looks_at_the_end_in_spite_of_the_marker),
+        cmocka_unit_test(refuses_what_is_no_log),
         cmocka_unit_test(survives_damaged_derived_files),
         cmocka_unit_test(tells_duplicates_after_a_restart),
         cmocka_unit_test(retains_and_deletes),
