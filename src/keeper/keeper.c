@@ -8,7 +8,8 @@ enum err keeper_init(struct keeper *keeper, struct heap *heap, struct keeper_opt
     *keeper = (struct keeper){.options = options, .heap = heap};
     const uint64_t seed = options.hash_seed;
     assert(options.record_bytes_max > 0 && options.tick_ms > 0);
-    if (tree_init(&keeper->tree, heap,
+    slab_init(&keeper->slab, heap);
+    if (tree_init(&keeper->tree, heap, &keeper->slab,
                   (struct tree_options){
                       .hash_seed = seed,
                       .extended_types_enabled = options.extended_types_enabled,
@@ -17,7 +18,7 @@ enum err keeper_init(struct keeper *keeper, struct heap *heap, struct keeper_opt
             &keeper->sessions, heap,
             (struct session_table_options){.tick_ms = options.tick_ms, .hash_seed = seed},
             now_ms) != ERR_OK ||
-        watch_table_init(&keeper->watches, heap,
+        watch_table_init(&keeper->watches, heap, &keeper->slab,
                          (struct watch_table_options){
                              .hash_seed = seed,
                              .watch_count_max = options.watch_count_max,
@@ -41,6 +42,7 @@ void keeper_deinit(struct keeper *keeper)
     session_table_deinit(&keeper->sessions);
     if (keeper->tree.heap != NULL)
         tree_deinit(&keeper->tree);
+    slab_deinit(&keeper->slab);
     *keeper = (struct keeper){0};
 }
 

@@ -21,8 +21,9 @@
 #include "keeper/watch_table.h"
 
 struct keeper_options {
-    size_t memory_bytes_max; /* Writes that would go beyond are refused. The heap's own limit is
-                              * above it: deletes and what is prepared must go on. */
+    /* Writes that would go beyond are refused, and those after which the heap would have less left
+     * than slab_reserve_bytes: deletes, and what is prepared, must go on. */
+    size_t memory_bytes_max;
     uint32_t session_count_max;
     uint64_t watch_count_max;
     uint32_t tick_ms;
@@ -46,6 +47,7 @@ struct keeper_room {
 struct keeper {
     struct keeper_options options;
     struct heap *heap;
+    struct slab slab;
     struct tree tree;
     struct session_table sessions;
     struct watch_table watches;

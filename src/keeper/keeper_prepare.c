@@ -76,12 +76,16 @@ static enum code check_version(int32_t version, int32_t expected)
     return expected == -1 || expected == version ? CODE_OK : CODE_BAD_VERSION;
 }
 
-/* Whether the heap has room for bytes more once all that is pending is applied. */
+/* Whether there is room for bytes more once all that is pending is applied, and for the chunks that
+ * they may need in the worst case. */
 static bool has_room(const struct keeper *keeper, size_t bytes)
 {
-    const size_t used = keeper->heap->used_bytes + keeper->pending.reserved_bytes;
-    return used <= keeper->options.memory_bytes_max &&
-           bytes <= keeper->options.memory_bytes_max - used;
+    const struct heap *heap = keeper->heap;
+    const struct slab *slab = &keeper->slab;
+    const size_t more = keeper->pending.reserved_bytes + bytes;
+    const size_t used = heap->used_bytes - slab->region_bytes + slab->used_bytes;
+    return used + more <= keeper->options.memory_bytes_max &&
+           heap->used_bytes + heap->kept_bytes + more + slab_reserve_bytes <= heap->limit_bytes;
 }
 
 /* Judged by what is committed: as in Apache's server, pipelined requests can go beyond. */
@@ -327,7 +331,7 @@ static enum code check_session_and_path(const struct preparation *work, struct s
 static enum code note_set_data(const struct preparation *work, const struct txn_op *op)
 {
     struct pending *pending = &work->keeper->pending;
-    const size_t bytes = tree_znode_bytes(0, op->data.size) - sizeof(struct znode);
+    const size_t bytes = slab_bytes(op->data.size);
     if (!has_room(work->keeper, bytes))
         return CODE_SYSTEM_ERROR;
     struct pending_znode *znode = pending_change(pending, op->path);

@@ -16,9 +16,14 @@ static bool has_path(const struct hash_link *link, const void *key)
 enum err pending_init(struct pending *pending, struct heap *heap, struct tree *tree,
                       uint64_t hash_seed)
 {
-    *pending = (struct pending){.heap = heap, .tree = tree, .hash_seed = hash_seed};
+    *pending = (struct pending){.tree = tree, .hash_seed = hash_seed};
     list_init(&pending->znodes);
     return hash_table_init(&pending->by_path, heap);
+}
+
+static size_t znode_bytes(size_t path_size)
+{
+    return offsetof(struct pending_znode, path) + path_size;
 }
 
 static void drop(struct pending *pending, struct pending_znode *znode)
@@ -28,12 +33,12 @@ static void drop(struct pending *pending, struct pending_znode *znode)
     acl_table_release(&pending->tree->acls, znode->state.acl);
     list_remove(&znode->link);
     hash_table_remove(&pending->by_path, &znode->by_path);
-    heap_give_reusable(pending->heap, znode);
+    slab_give(pending->tree->slab, znode, znode_bytes(znode->path_size));
 }
 
 void pending_deinit(struct pending *pending)
 {
-    if (pending->heap == NULL)
+    if (pending->by_path.heap == NULL)
         return;
     pending_settle(pending, INT64_MAX);
     hash_table_deinit(&pending->by_path);
@@ -85,10 +90,12 @@ bool pending_look(const struct pending *pending, struct slice path, struct pendi
 static struct pending_znode *add(struct pending *pending, struct slice path)
 {
     assert(path.size <= UINT32_MAX);
-    struct pending_znode *znode = heap_take_reusable(pending->heap, sizeof *znode + path.size);
+    struct pending_znode *znode = slab_take(pending->tree->slab, znode_bytes(path.size));
     if (znode == NULL)
         return NULL;
-    *znode = (struct pending_znode){.path_size = (uint32_t)path.size};
+    /* Not as one struct: its end may lie behind the block. */
+    memset(znode, 0, offsetof(struct pending_znode, path));
+    znode->path_size = (uint32_t)path.size;
     memcpy(znode->path, path.data, path.size);
     state_in_tree(pending->tree, path, &znode->state);
     if (znode->state.acl != NULL)

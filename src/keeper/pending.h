@@ -6,7 +6,8 @@
  *
  * The operations of a multi see each other, and fail together: changes can be taken back.
  *
- * Memory: a block from the heap for each entry, arena memory for taking back. Shard: one owner.
+ * Memory: a piece of the tree's slab for each entry, arena memory for taking back. Shard: one
+ * owner.
  */
 #ifndef KEEPER_PENDING_H
 #define KEEPER_PENDING_H
@@ -46,7 +47,6 @@ struct pending_undo {
 };
 
 struct pending {
-    struct heap *heap;
     struct tree *tree;
     uint64_t hash_seed;
     struct hash_table by_path;

@@ -48,9 +48,16 @@ struct znode *tree_owned(struct list *link)
     return (struct znode *)(void *)(link + 1);
 }
 
-static void *znode_block(struct znode *znode)
+static size_t znode_bytes(size_t name_size, bool is_owned)
 {
-    return znode->owner == 0 ? (void *)znode : (void *)owned_link(znode);
+    return (is_owned ? sizeof(struct list) : 0) + offsetof(struct znode, name) + name_size;
+}
+
+static void give_znode(struct tree *tree, struct znode *znode)
+{
+    const bool is_owned = znode->owner != 0;
+    slab_give(tree->slab, is_owned ? (void *)owned_link(znode) : (void *)znode,
+              znode_bytes(znode->name_size, is_owned));
 }
 
 static struct tree_owner *owner_of_link(const struct hash_link *link)
@@ -76,10 +83,10 @@ static struct tree_owner *find_or_add_session(struct tree *tree, int64_t session
     struct tree_owner *owner = tree_find_owner(tree, session_id);
     if (owner != NULL)
         return owner;
-    owner = heap_take_zeroed(tree->heap, sizeof *owner);
+    owner = slab_take(tree->slab, sizeof *owner);
     if (owner == NULL)
         return NULL;
-    owner->id = session_id;
+    *owner = (struct tree_owner){.id = session_id};
     list_init(&owner->znodes);
     hash_table_add(&tree->owners, &owner->by_id, hash_u64((uint64_t)session_id, tree->hash_seed));
     return owner;
@@ -109,7 +116,7 @@ static void drop_owner_if_empty(struct tree *tree, struct tree_owner *owner)
     if (owner->znode_count > 0 || owner == &tree->containers || owner == &tree->ttl_znodes)
         return;
     hash_table_remove(&tree->owners, &owner->by_id);
-    heap_give(tree->heap, owner);
+    slab_give(tree->slab, owner, sizeof *owner);
 }
 
 static void disown(struct tree *tree, struct znode *znode)
@@ -255,26 +262,29 @@ static const uint8_t *copy_data(struct tree *tree, struct slice data)
         return NULL;
     if (data.size == 0)
         return empty_data;
-    uint8_t *copy = heap_take(tree->heap, data.size);
+    uint8_t *copy = slab_take(tree->slab, data.size);
     if (copy != NULL)
         memcpy(copy, data.data, data.size);
     return copy;
 }
 
-static void give_data(struct tree *tree, const uint8_t *data)
+static void give_data(struct tree *tree, const uint8_t *data, size_t size)
 {
     if (data != empty_data)
-        heap_give(tree->heap, (void *)(uintptr_t)data);
+        slab_give(tree->slab, (void *)(uintptr_t)data, size);
 }
 
 static struct znode *take_znode(struct tree *tree, struct slice name, int64_t owner)
 {
     const size_t front = owner == 0 ? 0 : sizeof(struct list);
-    uint8_t *block = heap_take(tree->heap, front + sizeof(struct znode) + name.size);
+    uint8_t *block = slab_take(tree->slab, znode_bytes(name.size, owner != 0));
     if (block == NULL)
         return NULL;
     struct znode *znode = (struct znode *)(void *)(block + front);
-    *znode = (struct znode){.owner = owner, .name_size = (uint32_t)name.size};
+    /* Not as one struct: its end may lie behind the block. */
+    memset(znode, 0, offsetof(struct znode, name));
+    znode->owner = owner;
+    znode->name_size = (uint32_t)name.size;
     if (name.size > 0)
         memcpy(znode->name, name.data, name.size);
     return znode;
@@ -305,8 +315,10 @@ struct znode *tree_create(struct tree *tree, struct znode *parent,
     const uint8_t *data = copy_data(tree, options->data);
     struct znode *znode = take_znode(tree, path_last(options->path), owner_id);
     if (znode == NULL || (data == NULL && options->data.data != NULL)) {
-        give_data(tree, data);
-        heap_give(tree->heap, znode == NULL ? NULL : znode_block(znode));
+        if (data != NULL)
+            give_data(tree, data, options->data.size);
+        if (znode != NULL)
+            give_znode(tree, znode);
         if (owner != NULL)
             drop_owner_if_empty(tree, owner);
         return NULL;
@@ -359,8 +371,8 @@ void tree_delete(struct tree *tree, struct znode *znode)
     unlink_child(znode);
     disown(tree, znode);
     acl_table_release(&tree->acls, znode->acl);
-    give_data(tree, znode->data);
-    heap_give(tree->heap, znode_block(znode));
+    give_data(tree, znode->data, znode->data_size);
+    give_znode(tree, znode);
 }
 
 /* Leaves first, without recursion: paths may be very deep. */
@@ -395,7 +407,7 @@ enum err tree_set_data(struct tree *tree, struct znode *znode, struct slice data
     const uint8_t *copy = copy_data(tree, data);
     if (copy == NULL && data.data != NULL)
         return ERR_NO_MEMORY;
-    give_data(tree, znode->data);
+    give_data(tree, znode->data, znode->data_size);
     tree->data_bytes += data.size;
     tree->data_bytes -= znode->data_size;
     znode->data = copy;
@@ -452,11 +464,9 @@ uint64_t tree_descendant_count(const struct znode *znode)
 
 size_t tree_znode_bytes(size_t name_size, size_t data_size)
 {
-    /* Two blocks with their headers, the link of an owner, and its share of buckets while the
-     * table grows. */
-    enum { block_header_bytes = 32, bucket_bytes = 4 * sizeof(void *) };
-    return sizeof(struct znode) + sizeof(struct list) + name_size + data_size +
-           2 * block_header_bytes + bucket_bytes;
+    /* With its share of buckets while the table grows. */
+    enum { bucket_bytes = 4 * sizeof(void *) };
+    return slab_bytes(znode_bytes(name_size, true)) + slab_bytes(data_size) + bucket_bytes;
 }
 
 /* --- init --- */
@@ -498,10 +508,12 @@ static enum err add_builtins(struct tree *tree)
     return config == NULL ? ERR_NO_MEMORY : protect_configuration(tree, config);
 }
 
-enum err tree_init(struct tree *tree, struct heap *heap, struct tree_options options)
+enum err tree_init(struct tree *tree, struct heap *heap, struct slab *slab,
+                   struct tree_options options)
 {
     *tree = (struct tree){
         .heap = heap,
+        .slab = slab,
         .hash_seed = options.hash_seed,
         .extended_types_enabled = options.extended_types_enabled,
     };
@@ -523,8 +535,8 @@ void tree_deinit(struct tree *tree)
     if (tree->root != NULL) {
         delete_descendants(tree, tree->root);
         acl_table_release(&tree->acls, tree->root->acl);
-        give_data(tree, tree->root->data);
-        heap_give(tree->heap, tree->root);
+        give_data(tree, tree->root->data, tree->root->data_size);
+        give_znode(tree, tree->root);
     }
     if (tree->owners.heap != NULL)
         hash_table_deinit(&tree->owners);

@@ -8,12 +8,14 @@
  * A cursor walks parents before children while the tree changes under it: what exists from the
  * walk's start to its end is seen exactly once, in a state between both.
  *
- * Memory: a block from the heap for each znode, one for its data, one for each owner.
+ * Memory: a piece of the slab for each znode, one for its data, one for each owner; buckets and
+ * access lists from the heap.
  * Shard: one owner.
  */
 #ifndef KEEPER_TREE_H
 #define KEEPER_TREE_H
 
+#include "base/slab.h"
 #include "keeper/acl_table.h"
 #include "wire/gen/zk.h"
 
@@ -62,6 +64,7 @@ struct tree_cursor {
 
 struct tree {
     struct heap *heap;
+    struct slab *slab; /* Of znodes, data and owners. */
     uint64_t hash_seed;
     struct hash_table by_path;
     struct hash_table owners;
@@ -81,8 +84,9 @@ struct tree_options {
     bool extended_types_enabled; /* Owners may be marks of TTL znodes. */
 };
 
-/* ERR_NO_MEMORY. The root and the built-in znodes exist afterwards. */
-MUST_CHECK enum err tree_init(struct tree *tree, struct heap *heap, struct tree_options options);
+/* Keeps heap and slab. ERR_NO_MEMORY. The root and the built-in znodes exist afterwards. */
+MUST_CHECK enum err tree_init(struct tree *tree, struct heap *heap, struct slab *slab,
+                              struct tree_options options);
 
 /* Gives everything back; cursors must be closed. */
 void tree_deinit(struct tree *tree);
@@ -162,7 +166,7 @@ void tree_cursor_close(struct tree_cursor *cursor);
 /* The next znode, or NULL at the end. Lends: until the tree changes. */
 struct znode *tree_cursor_next(struct tree_cursor *cursor);
 
-/* What the heap pays for a znode. */
+/* What a znode costs at most. */
 size_t tree_znode_bytes(size_t name_size, size_t data_size);
 
 enum {

@@ -7,6 +7,7 @@
 
 struct fixture {
     struct heap heap;
+    struct slab slab;
     struct tree tree;
     int64_t zxid;
 };
@@ -15,7 +16,9 @@ static int set_up(void **state)
 {
     static struct fixture fixture;
     heap_init(&fixture.heap, (struct heap_options){.limit_bytes = 1 << 26});
-    assert_int_equal(tree_init(&fixture.tree, &fixture.heap, (struct tree_options){.hash_seed = 5}),
+    slab_init(&fixture.slab, &fixture.heap);
+    assert_int_equal(tree_init(&fixture.tree, &fixture.heap, &fixture.slab,
+                               (struct tree_options){.hash_seed = 5}),
                      ERR_OK);
     fixture.zxid = 0;
     *state = &fixture;
@@ -26,6 +29,7 @@ static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
     tree_deinit(&fixture->tree);
+    slab_deinit(&fixture->slab);
     assert_int_equal(fixture->heap.block_count, 0);
     assert_int_equal(fixture->heap.used_bytes, 0);
     return 0;

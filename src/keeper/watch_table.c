@@ -37,11 +37,11 @@ static uint64_t hash_key(const struct watch_table *table, const struct watch_key
                     hash_u64((uint64_t)(uintptr_t)key->path, table->hash_seed));
 }
 
-enum err watch_table_init(struct watch_table *table, struct heap *heap,
+enum err watch_table_init(struct watch_table *table, struct heap *heap, struct slab *slab,
                           struct watch_table_options options)
 {
     *table = (struct watch_table){
-        .heap = heap, .hash_seed = options.hash_seed, .watch_count_max = options.watch_count_max};
+        .slab = slab, .hash_seed = options.hash_seed, .watch_count_max = options.watch_count_max};
     if (hash_table_init(&table->paths[WATCH_KIND_DATA], heap) != ERR_OK ||
         hash_table_init(&table->paths[WATCH_KIND_CHILD], heap) != ERR_OK ||
         hash_table_init(&table->watches, heap) != ERR_OK) {
@@ -87,6 +87,11 @@ static struct watch *find_watch(const struct watch_table *table, enum watch_kind
     return link == NULL ? NULL : watch_of(link);
 }
 
+static size_t path_bytes(size_t size)
+{
+    return offsetof(struct watched_path, bytes) + size;
+}
+
 static struct watched_path *find_or_add_path(struct watch_table *table, enum watch_kind kind,
                                              struct slice bytes)
 {
@@ -94,10 +99,12 @@ static struct watched_path *find_or_add_path(struct watch_table *table, enum wat
     if (path != NULL)
         return path;
     assert(bytes.size <= UINT32_MAX);
-    path = heap_take(table->heap, sizeof *path + bytes.size);
+    path = slab_take(table->slab, path_bytes(bytes.size));
     if (path == NULL)
         return NULL;
-    *path = (struct watched_path){.size = (uint32_t)bytes.size};
+    /* Not as one struct: its end may lie behind the block. */
+    memset(path, 0, offsetof(struct watched_path, bytes));
+    path->size = (uint32_t)bytes.size;
     list_init(&path->watches);
     memcpy(path->bytes, bytes.data, bytes.size);
     hash_table_add(&table->paths[kind], &path->by_path, hash_bytes(bytes, table->hash_seed));
@@ -110,7 +117,7 @@ static void drop_path_if_unwatched(struct watch_table *table, enum watch_kind ki
     if (path->watch_count > 0)
         return;
     hash_table_remove(&table->paths[kind], &path->by_path);
-    heap_give(table->heap, path);
+    slab_give(table->slab, path, path_bytes(path->size));
 }
 
 /* The path stays, even without watches. */
@@ -125,7 +132,7 @@ static void drop_watch(struct watch_table *table, struct watch *watch)
     table->watch_count[watch->kind]--;
     watcher->watch_count[watch->kind]--;
     table->watcher_count[watch->kind] -= watcher->watch_count[watch->kind] == 0;
-    heap_give(table->heap, watch);
+    slab_give(table->slab, watch, sizeof *watch);
 }
 
 void watch_table_drop_watcher(struct watch_table *table, struct watcher *watcher)
@@ -150,7 +157,7 @@ static struct watch *add_watch(struct watch_table *table, enum watch_kind kind,
                                struct watcher *watcher, struct slice bytes)
 {
     struct watched_path *path = find_or_add_path(table, kind, bytes);
-    struct watch *watch = path == NULL ? NULL : heap_take(table->heap, sizeof *watch);
+    struct watch *watch = path == NULL ? NULL : slab_take(table->slab, sizeof *watch);
     if (watch == NULL) {
         if (path != NULL)
             drop_path_if_unwatched(table, kind, path);

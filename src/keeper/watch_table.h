@@ -5,13 +5,14 @@
  * always a data watch, stays and covers all descendants. One connection has at most one watch of a
  * kind on a path, which may be in several modes. Watches belong to a connection, not to a session.
  *
- * Memory: a block from the heap for each watch and for each watched path. Shard: one owner.
+ * Memory: a piece of the slab for each watch and for each watched path; buckets from the heap.
+ * Shard: one owner.
  */
 #ifndef KEEPER_WATCH_TABLE_H
 #define KEEPER_WATCH_TABLE_H
 
 #include "base/hash_table.h"
-#include "base/list.h"
+#include "base/slab.h"
 #include "keeper/acl.h"
 
 enum watch_event_type {
@@ -73,7 +74,7 @@ struct watch {
 };
 
 struct watch_table {
-    struct heap *heap;
+    struct slab *slab; /* Of watches and watched paths. */
     uint64_t hash_seed;
     uint64_t watch_count_max;
     struct hash_table paths[watch_kind_count];
@@ -89,9 +90,9 @@ struct watch_table_options {
     uint64_t watch_count_max;
 };
 
-/* ERR_NO_MEMORY. */
+/* Keeps heap and slab. ERR_NO_MEMORY. */
 MUST_CHECK enum err watch_table_init(struct watch_table *table, struct heap *heap,
-                                     struct watch_table_options options);
+                                     struct slab *slab, struct watch_table_options options);
 
 /* Watchers must be gone. */
 void watch_table_deinit(struct watch_table *table);
