@@ -39,7 +39,7 @@ static bool decode_slot(const uint8_t slot[ack_mark_slot_bytes], uint64_t *seque
     return load_u64(slot) == magic && load_u32(slot + 8) == checksum;
 }
 
-bool ack_mark_load(struct keeper_server *server, int64_t *zxid)
+static bool load(struct keeper_server *server, uint64_t *sequence_out, int64_t *zxid)
 {
     char path[keeper_path_bytes_max];
     uint8_t file[file_bytes] = {0};
@@ -47,18 +47,23 @@ bool ack_mark_load(struct keeper_server *server, int64_t *zxid)
     if (small_file_read_wait(server->shard->io, path, file, sizeof file) < ack_mark_slot_bytes)
         return false;
     bool is_found = false;
-    uint64_t sequence_best = 0;
     for (size_t i = 0; i < 2; i++) {
         uint64_t sequence;
         int64_t slot_zxid;
         if (!decode_slot(file + i * ack_mark_slot_stride, &sequence, &slot_zxid) ||
-            (is_found && sequence < sequence_best))
+            (is_found && sequence < *sequence_out))
             continue;
         is_found = true;
-        sequence_best = sequence;
+        *sequence_out = sequence;
         *zxid = slot_zxid;
     }
     return is_found;
+}
+
+bool ack_mark_load(struct keeper_server *server, int64_t *zxid)
+{
+    uint64_t sequence;
+    return load(server, &sequence, zxid);
 }
 
 static enum err fail_start(const struct keeper_server *server, const char *path, int64_t result)
@@ -68,19 +73,29 @@ static enum err fail_start(const struct keeper_server *server, const char *path,
     return err;
 }
 
-enum err ack_mark_start(struct ack_mark *mark, struct keeper_server *server, int64_t zxid)
+static enum err make_file(struct keeper_server *server, const char *path, int64_t zxid)
 {
-    char path[keeper_path_bytes_max];
     uint8_t file[file_bytes] = {0};
-    path_of(server, path);
-    *mark = (struct ack_mark){.server = server, .handle = io_handle_none, .zxid = zxid};
-    mark->op.done = on_step;
     encode_slot(file, 0, zxid);
     const int64_t replaced =
         small_file_replace_wait(server->shard->io, path, slice_of(file, sizeof file));
-    if (replaced < 0)
-        return fail_start(server, path, replaced);
+    return replaced < 0 ? fail_start(server, path, replaced) : ERR_OK;
+}
 
+enum err ack_mark_start(struct ack_mark *mark, struct keeper_server *server, int64_t zxid)
+{
+    char path[keeper_path_bytes_max];
+    path_of(server, path);
+    *mark = (struct ack_mark){.server = server, .handle = io_handle_none};
+    mark->op.done = on_step;
+    /* A sound file that is behind may stay; one that is ahead promises too much. */
+    if (!load(server, &mark->sequence, &mark->zxid) || mark->zxid > zxid) {
+        mark->sequence = 0;
+        mark->zxid = zxid;
+        const enum err err = make_file(server, path, zxid);
+        if (err != ERR_OK)
+            return err;
+    }
     struct io_op open = {.kind = IO_OPEN, .handle = io_handle_none};
     open.path.path = path;
     open.path.flags = IO_OPEN_WRITE;

@@ -1,6 +1,6 @@
 /* Recovery at start: the newest sound snapshot, then the journal behind it.
  *
- * Memory: a read buffer from the shard's heap while it runs. Shard: the server's.
+ * Memory: buffers from the shard's heap while it runs. Shard: the server's.
  */
 #ifndef SERVER_KEEPER_LOAD_H
 #define SERVER_KEEPER_LOAD_H
@@ -10,5 +10,12 @@
 /* Makes the folders, takes their lock, loads server->keeper and starts server->journal. Waits for
  * the disk. The reason of an error is a line of diag. Errors as keeper_server_start. */
 MUST_CHECK enum err keeper_load(struct keeper_server *server);
+
+/* For the parts: an empty server->keeper. ERR_NO_MEMORY, told by diag. */
+MUST_CHECK enum err keeper_load_init_keeper(struct keeper_server *server);
+
+/* For the parts: "cannot <what> <path>: ..", and the error as a value. */
+enum err keeper_load_tell(struct keeper_server *server, const char *what, const char *path,
+                          int64_t negative_errno);
 
 #endif
