@@ -473,6 +473,10 @@ static void on_connect_reply(struct keeper_client *client, struct slice frame)
     client->failed_dial_count = 0;
     client->backoff_ms = backoff_ms_first;
     client->sent_ns = now_ns(client);
+    char address[io_address_text_max];
+    diag_info(client->diag, "connected to the keeper at %s, session 0x%llx, timeout %d ms",
+              io_address_print(&client->connection->peer, address, sizeof address),
+              (long long)reply.session_id, (int)reply.timeout_ms);
     if (!send_backlog(client)) {
         close_connection(client, "no memory for the first requests");
         return;

@@ -42,6 +42,15 @@ static struct slice default_of(const char *key)
                : slice_from_text(setting->value_default);
 }
 
+/* node.id is broker.id by its newer name. */
+static struct slice static_value(const struct config_store *store, const char *key)
+{
+    const struct slice value = store->static_value(store->static_value_context, key);
+    if (value.data == NULL && slice_equal_text(slice_from_text(key), "node.id"))
+        return store->static_value(store->static_value_context, "broker.id");
+    return value;
+}
+
 /* Source by source, the strongest first, and in each key by key. */
 static void add_all(const struct config_store *store, const struct keys *keys,
                     struct synonyms *synonyms)
@@ -56,7 +65,7 @@ static void add_all(const struct config_store *store, const struct keys *keys,
                 value = config_store_find(dynamic[source - CONFIG_SOURCE_DYNAMIC_BROKER],
                                           slice_from_text(key));
             else if (source == CONFIG_SOURCE_STATIC_BROKER)
-                value = store->static_value(store->static_value_context, key);
+                value = static_value(store, key);
             else
                 value = default_of(key);
             add(synonyms, key, value, source);
@@ -179,9 +188,7 @@ static bool describe_setting(const struct config_store *store, const struct brok
     const struct keys keys = keys_of(setting->name);
     add_all(store, &keys, &chain);
     drop_others_in_front(&chain, setting->name);
-    struct slice value = config_store_value(store, setting->name);
-    if (value.data == NULL)
-        value = default_of(setting->name);
+    const struct slice value = chain.count > 0 ? chain.items[0].value : default_of(setting->name);
     *description = (struct config_description){
         .name = slice_from_text(setting->name),
         .value = setting->is_sensitive ? SLICE_NULL : copy(arena, value),

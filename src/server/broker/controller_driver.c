@@ -1,14 +1,12 @@
 #include "server/broker/controller_driver.h"
 
-#include <stdalign.h>
 #include <stdio.h>
 
 #include "broker/topic_name.h"
+#include "server/broker/controller_request.h"
 
 enum {
     topic_path_size = 272, /* "/brokers/topics/" and a name. */
-    path_size_max = 512,
-    data_size_max = 1280, /* A partition state with control_replica_count_max members. */
     open_count_max = 256,
     topic_block_per_byte = 24, /* Of a topic's JSON, when it is read. */
     topic_block_least = 4096
@@ -37,20 +35,6 @@ struct driver_broker {
     char path[48];
 };
 
-/* One request in flight. */
-struct driver_op {
-    struct zk_request request;
-    struct controller_driver *driver;
-    struct driver_topic *topic;
-    struct driver_broker *broker;
-    struct controller_partition *partition;
-    struct controller_write write;
-    struct keeper_multi_op ops[3];
-    char path[path_size_max];
-    char path_parent[path_size_max];
-    alignas(16) uint8_t data[data_size_max];
-};
-
 struct driver_delivery {
     struct replica_agent_delivery delivery;
     struct controller_driver *driver;
@@ -58,97 +42,8 @@ struct driver_delivery {
     struct controller_topic *deleted_topic; /* Of a StopReplica. */
 };
 
-static const char epoch_path[] = "/controller_epoch";
-
 static void run(struct controller_driver *driver);
 static void begin_next(struct controller_driver *driver);
-
-/* ---- requests ---- */
-
-static struct driver_op *acquire_op(struct controller_driver *driver)
-{
-    struct driver_op *op = heap_take_zeroed(driver->options.heap, sizeof *op);
-    if (op == NULL) {
-        diag_error(driver->options.diag, "no memory for the controller's requests");
-        return NULL;
-    }
-    op->driver = driver;
-    op->request.path = op->path;
-    driver->open_count++;
-    return op;
-}
-
-static void send(struct driver_op *op, enum zk_request_kind kind,
-                 void (*done)(struct zk_request *request, const struct keeper_result *result))
-{
-    op->request.kind = kind;
-    op->request.done = done;
-    zk_session_send(op->driver->options.session, &op->request);
-}
-
-/* The same under the check of the epoch: ops[0] is the check, the caller has filled the others. */
-static void send_checked(struct driver_op *op, uint32_t op_count,
-                         void (*done)(struct zk_request *request,
-                                      const struct keeper_result *result))
-{
-    op->ops[0] = (struct keeper_multi_op){
-        .kind = KEEPER_MULTI_CHECK,
-        .path = epoch_path,
-        .version = op->driver->epoch_version,
-    };
-    op->request.ops = op->ops;
-    op->request.op_count = op_count;
-    send(op, ZK_REQUEST_MULTI, done);
-}
-
-static struct driver_op *op_of(struct zk_request *request)
-{
-    return CONTAINER_OF(request, struct driver_op, request);
-}
-
-static void close_one(struct controller_driver *driver)
-{
-    assert(driver->open_count > 0);
-    driver->open_count--;
-    run(driver);
-}
-
-static void release_op(struct driver_op *op)
-{
-    struct controller_driver *driver = op->driver;
-    heap_give(driver->options.heap, op);
-    close_one(driver);
-}
-
-/* True: the term is over, the answer does not matter any more. */
-static bool is_over(struct controller_driver *driver, const struct keeper_result *result)
-{
-    if (result->code == KEEPER_SESSION_EXPIRED)
-        driver->is_draining = true;
-    return driver->is_draining;
-}
-
-/* The code of a checked request's own part; deposes us when the check itself failed. */
-static int32_t code_of(struct driver_op *op, const struct keeper_result *result)
-{
-    struct controller_driver *driver = op->driver;
-    if (result->part_count > 0 && result->parts[0].code == KEEPER_BAD_VERSION &&
-        !driver->is_draining) {
-        diag_warn(driver->options.diag, "another controller has taken over");
-        controller_driver_end(driver);
-        driver->handler.on_deposed(driver->handler.context);
-    }
-    return is_over(driver, result) ? KEEPER_SESSION_EXPIRED : result->code;
-}
-
-/* For requests without consequences. */
-static void on_ignored(struct zk_request *request, const struct keeper_result *result)
-{
-    struct driver_op *op = op_of(request);
-    (void)code_of(op, result);
-    release_op(op);
-}
-
 static void on_listing_fired(struct keeper_watch *watch, enum keeper_event_type type);
 static void on_topic_fired(struct keeper_watch *watch, enum keeper_event_type type);
 static void on_broker_fired(struct keeper_watch *watch, enum keeper_event_type type);
@@ -257,7 +152,7 @@ static void list_children(struct controller_driver *driver, struct controller_li
 
 static void on_broker_read(struct zk_request *request, const struct keeper_result *result)
 {
-    struct driver_op *op = op_of(request);
+    struct controller_request *op = controller_request_of(request);
     struct controller_driver *driver = op->driver;
     struct driver_broker *followed = op->broker;
     struct controller_broker *earlier = controller_find_broker(&driver->controller, followed->id);
@@ -267,7 +162,7 @@ static void on_broker_read(struct zk_request *request, const struct keeper_resul
     struct arena arena;
     arena_init(&arena, memory, memory == NULL ? 0 : memory_size);
     bool is_kept = earlier != NULL;
-    if (!is_over(driver, result) && result->code == KEEPER_OK &&
+    if (!controller_driver_is_over(driver, result) && result->code == KEEPER_OK &&
         znode_json_read_broker(result->data, &arena, &znode) == ERR_OK) {
         struct controller_broker *broker;
         znode.record.id = followed->id;
@@ -283,19 +178,19 @@ static void on_broker_read(struct zk_request *request, const struct keeper_resul
         keeper_client_disarm(driver->options.session->client, &followed->watch);
         heap_give(driver->options.heap, followed);
     }
-    release_op(op);
+    controller_request_release(op);
 }
 
 static bool read_broker(struct controller_driver *driver, struct driver_broker *broker)
 {
-    struct driver_op *op = acquire_op(driver);
+    struct controller_request *op = controller_request_acquire(driver);
     if (op == NULL)
         return false;
     op->broker = broker;
     op->request.path = broker->path;
     op->request.watch = &broker->watch;
     broker->is_dirty = false;
-    send(op, ZK_REQUEST_GET_DATA, on_broker_read);
+    controller_request_send(op, ZK_REQUEST_GET_DATA, on_broker_read);
     return true;
 }
 
@@ -332,7 +227,7 @@ static void on_brokers_listed(struct zk_request *request, const struct keeper_re
 {
     struct controller_driver *driver =
         CONTAINER_OF(request, struct controller_driver, brokers.request);
-    if (!is_over(driver, result) && result->code == KEEPER_OK) {
+    if (!controller_driver_is_over(driver, result) && result->code == KEEPER_OK) {
         list_each (link, &driver->controller.brokers)
             ((struct driver_broker *)CONTAINER_OF(link, struct controller_broker, link)->user)
                 ->is_listed = false;
@@ -344,7 +239,7 @@ static void on_brokers_listed(struct zk_request *request, const struct keeper_re
         }
         forget_absent_brokers(driver);
     }
-    close_one(driver);
+    controller_driver_close_one(driver);
 }
 
 /* ---- step: topics ---- */
@@ -353,8 +248,8 @@ static void on_topics_listed(struct zk_request *request, const struct keeper_res
 {
     struct controller_driver *driver =
         CONTAINER_OF(request, struct controller_driver, topics.request);
-    if (is_over(driver, result) || result->code != KEEPER_OK) {
-        close_one(driver);
+    if (controller_driver_is_over(driver, result) || result->code != KEEPER_OK) {
+        controller_driver_close_one(driver);
         return;
     }
     list_each (link, &driver->controller.topics)
@@ -374,11 +269,11 @@ static void on_topics_listed(struct zk_request *request, const struct keeper_res
         if (topic->is_gone && topic->topic->deletion == CONTROLLER_KEPT)
             drop_topic(driver, topic);
     }
-    close_one(driver);
+    controller_driver_close_one(driver);
 }
 
 /* A topic made by an old tool has no id. */
-static void give_id(struct driver_op *op, const struct znode_topic *znode, int32_t version)
+static void give_id(struct controller_request *op, const struct znode_topic *znode, int32_t version)
 {
     struct controller_driver *driver = op->driver;
     struct znode_topic named = *znode;
@@ -398,13 +293,13 @@ static void give_id(struct driver_op *op, const struct znode_topic *znode, int32
     };
     /* The data watch fires when it is done, and the topic is read again. */
     if (op->ops[1].data.data == NULL)
-        release_op(op);
+        controller_request_release(op);
     else
-        send_checked(op, 2, on_ignored);
+        controller_request_send_checked(op, 2, controller_request_ignore);
     heap_give(driver->options.heap, memory);
 }
 
-static void learn_topic(struct driver_op *op, const struct keeper_result *result)
+static void learn_topic(struct controller_request *op, const struct keeper_result *result)
 {
     struct controller_driver *driver = op->driver;
     struct driver_topic *topic = op->topic;
@@ -433,52 +328,53 @@ static void learn_topic(struct driver_op *op, const struct keeper_result *result
             drop_topic(driver, topic); /* Until the topics are listed again. */
     }
     heap_give(driver->options.heap, memory);
-    release_op(op);
+    controller_request_release(op);
 }
 
 static void on_topic_read(struct zk_request *request, const struct keeper_result *result)
 {
-    struct driver_op *op = op_of(request);
-    if (is_over(op->driver, result)) {
-        release_op(op);
+    struct controller_request *op = controller_request_of(request);
+    if (controller_driver_is_over(op->driver, result)) {
+        controller_request_release(op);
     } else if (result->code == KEEPER_OK) {
         learn_topic(op, result);
     } else { /* It went as fast as it came. */
         if (op->topic->topic == NULL)
             drop_topic(op->driver, op->topic);
-        release_op(op);
+        controller_request_release(op);
     }
 }
 
 static void read_topics(struct controller_driver *driver)
 {
     while (driver->open_count < open_count_max && !list_empty(&driver->to_read)) {
-        struct driver_op *op = acquire_op(driver);
+        struct controller_request *op = controller_request_acquire(driver);
         if (op == NULL)
             return;
         op->topic = CONTAINER_OF(list_pop(&driver->to_read), struct driver_topic, link);
         op->request.path = op->topic->path;
         op->request.watch = &op->topic->watch;
-        send(op, ZK_REQUEST_GET_DATA, on_topic_read);
+        controller_request_send(op, ZK_REQUEST_GET_DATA, on_topic_read);
     }
 }
 
 /* ---- step: partition states ---- */
 
-static void print_partition_path(char path[path_size_max], const struct driver_topic *topic,
-                                 int32_t index, const char *end)
+static void print_partition_path(char path[controller_request_path_size],
+                                 const struct driver_topic *topic, int32_t index, const char *end)
 {
-    snprintf(path, path_size_max, "/brokers/topics/%" SLICE_FORMAT "/partitions/%d%s",
-             SLICE_ARGS(topic->name), (int)index, end);
+    snprintf(path, controller_request_path_size,
+             "/brokers/topics/%" SLICE_FORMAT "/partitions/%d%s", SLICE_ARGS(topic->name),
+             (int)index, end);
 }
 
 static void on_state_read(struct zk_request *request, const struct keeper_result *result)
 {
-    struct driver_op *op = op_of(request);
+    struct controller_request *op = controller_request_of(request);
     struct controller_driver *driver = op->driver;
     struct partition_state state = {0};
-    if (is_over(driver, result)) {
-        release_op(op);
+    if (controller_driver_is_over(driver, result)) {
+        controller_request_release(op);
         return;
     }
     controller_not_written(&driver->controller, op->partition);
@@ -493,16 +389,16 @@ static void on_state_read(struct zk_request *request, const struct keeper_result
             diag_error(driver->options.diag, "%s: %s", op->path, err_text(err));
         op->topic->has_partitions_node = true;
     }
-    release_op(op);
+    controller_request_release(op);
 }
 
 /* Takes op. */
-static void read_state(struct driver_op *op)
+static void read_state(struct controller_request *op)
 {
     print_partition_path(op->path, op->topic, op->partition->index, "/state");
     op->request.path = op->path;
     op->request.watch = NULL;
-    send(op, ZK_REQUEST_GET_DATA, on_state_read);
+    controller_request_send(op, ZK_REQUEST_GET_DATA, on_state_read);
 }
 
 /* One partition of the topic; false: it was the last. */
@@ -512,7 +408,7 @@ static bool load_partition(struct controller_driver *driver, struct driver_topic
         struct controller_partition *partition = topic->topic->partitions[topic->cursor++];
         if (partition->replica_count == 0 || partition->partition_epoch >= 0)
             continue;
-        struct driver_op *op = acquire_op(driver);
+        struct controller_request *op = controller_request_acquire(driver);
         if (op == NULL)
             return false;
         op->topic = topic;
@@ -537,20 +433,21 @@ static void load_states(struct controller_driver *driver)
 
 static void remove_mark(struct controller_driver *driver, struct slice name)
 {
-    struct driver_op *op = acquire_op(driver);
+    struct controller_request *op = controller_request_acquire(driver);
     if (op == NULL)
         return;
     snprintf(op->path, sizeof op->path, "/admin/delete_topics/%" SLICE_FORMAT, SLICE_ARGS(name));
     op->ops[1] = (struct keeper_multi_op){
         .kind = KEEPER_MULTI_DELETE, .path = op->path, .version = keeper_any_version};
-    send_checked(op, 2, on_ignored);
+    controller_request_send_checked(op, 2, controller_request_ignore);
 }
 
 static void on_deletions_listed(struct zk_request *request, const struct keeper_result *result)
 {
     struct controller_driver *driver =
         CONTAINER_OF(request, struct controller_driver, deletions.request);
-    for (int32_t index = 0; !is_over(driver, result) && index < result->child_count; index++) {
+    for (int32_t index = 0;
+         !controller_driver_is_over(driver, result) && index < result->child_count; index++) {
         struct controller_topic *topic =
             controller_find_topic(&driver->controller, result->children[index]);
         if (topic == NULL || !driver->options.delete_topic_enable)
@@ -558,48 +455,50 @@ static void on_deletions_listed(struct zk_request *request, const struct keeper_
         else if (topic->deletion == CONTROLLER_KEPT)
             topic->deletion = CONTROLLER_DELETION_WANTED;
     }
-    close_one(driver);
+    controller_driver_close_one(driver);
 }
 
 /* ---- step: what the term begins with ---- */
 
 static void on_old_notifications(struct zk_request *request, const struct keeper_result *result)
 {
-    struct driver_op *op = op_of(request);
+    struct controller_request *op = controller_request_of(request);
     struct controller_driver *driver = op->driver;
-    for (int32_t index = 0; !is_over(driver, result) && index < result->child_count; index++) {
-        struct driver_op *removal = acquire_op(driver);
+    for (int32_t index = 0;
+         !controller_driver_is_over(driver, result) && index < result->child_count; index++) {
+        struct controller_request *removal = controller_request_acquire(driver);
         if (removal == NULL)
             break;
         snprintf(removal->path, sizeof removal->path, "%s/%" SLICE_FORMAT, request->path,
                  SLICE_ARGS(result->children[index]));
         removal->ops[1] = (struct keeper_multi_op){
             .kind = KEEPER_MULTI_DELETE, .path = removal->path, .version = keeper_any_version};
-        send_checked(removal, 2, on_ignored);
+        controller_request_send_checked(removal, 2, controller_request_ignore);
     }
-    release_op(op);
+    controller_request_release(op);
 }
 
 /* Everything is read afresh, so what they tell is known already. */
 static void clear_notifications(struct controller_driver *driver, const char *path)
 {
-    struct driver_op *op = acquire_op(driver);
+    struct controller_request *op = controller_request_acquire(driver);
     if (op == NULL)
         return;
     op->request.path = path;
-    send(op, ZK_REQUEST_GET_CHILDREN, on_old_notifications);
+    controller_request_send(op, ZK_REQUEST_GET_CHILDREN, on_old_notifications);
 }
 
 static void set_up_feature(struct controller_driver *driver)
 {
-    struct driver_op *op = acquire_op(driver);
+    struct controller_request *op = controller_request_acquire(driver);
     if (op == NULL)
         return;
     struct arena arena;
     arena_init(&arena, op->data, sizeof op->data);
     op->request.path = "/feature";
     op->request.data = znode_json_write_feature(&arena, true);
-    send(op, ZK_REQUEST_CREATE, on_ignored); /* NODEEXISTS: as it should be. */
+    controller_request_send(op, ZK_REQUEST_CREATE,
+                            controller_request_ignore); /* NODEEXISTS: as it should be. */
 }
 
 static void begin_term(struct controller_driver *driver)
@@ -614,9 +513,9 @@ static void begin_term(struct controller_driver *driver)
 
 static void on_state_written(struct zk_request *request, const struct keeper_result *result)
 {
-    struct driver_op *op = op_of(request);
+    struct controller_request *op = controller_request_of(request);
     struct controller_driver *driver = op->driver;
-    const int32_t code = code_of(op, result);
+    const int32_t code = controller_request_code(op, result);
     const uint32_t part = op->request.op_count - 1;
     switch (code) {
     case KEEPER_OK:
@@ -628,7 +527,7 @@ static void on_state_written(struct zk_request *request, const struct keeper_res
         if (result->parts[1].code == KEEPER_NODE_EXISTS && op->request.op_count == 3) {
             /* The partition's node is there without its state. */
             op->ops[1] = op->ops[2];
-            send_checked(op, 2, on_state_written);
+            controller_request_send_checked(op, 2, on_state_written);
             return;
         }
         read_state(op);
@@ -638,21 +537,22 @@ static void on_state_written(struct zk_request *request, const struct keeper_res
         controller_not_written(&driver->controller, op->partition);
         driver->topics.is_dirty = true; /* The topic itself has gone. */
     }
-    release_op(op);
+    controller_request_release(op);
 }
 
 static void create_partitions_node(struct controller_driver *driver, struct driver_topic *topic)
 {
-    struct driver_op *op = acquire_op(driver);
+    struct controller_request *op = controller_request_acquire(driver);
     if (op == NULL)
         return;
     snprintf(op->path, sizeof op->path, "%s/partitions", topic->path);
     op->ops[1] = (struct keeper_multi_op){.kind = KEEPER_MULTI_CREATE, .path = op->path};
     topic->has_partitions_node = true;
-    send_checked(op, 2, on_ignored); /* NODEEXISTS: so much the better. */
+    controller_request_send_checked(
+        op, 2, controller_request_ignore); /* NODEEXISTS: so much the better. */
 }
 
-static void write_state(struct driver_op *op)
+static void write_state(struct controller_request *op)
 {
     struct arena arena;
     arena_init(&arena, op->data, sizeof op->data);
@@ -672,7 +572,7 @@ static void write_state(struct driver_op *op)
             .version = op->write.state.partition_epoch,
         };
     }
-    send_checked(op, op->write.is_first ? 3 : 2, on_state_written);
+    controller_request_send_checked(op, op->write.is_first ? 3 : 2, on_state_written);
 }
 
 static void write_states(struct controller_driver *driver)
@@ -683,7 +583,7 @@ static void write_states(struct controller_driver *driver)
         struct driver_topic *topic = write.partition->topic->user;
         if (write.is_first && !topic->has_partitions_node)
             create_partitions_node(driver, topic);
-        struct driver_op *op = acquire_op(driver);
+        struct controller_request *op = controller_request_acquire(driver);
         if (op == NULL) {
             controller_not_written(&driver->controller, write.partition);
             return;
@@ -712,7 +612,7 @@ static void on_delivered(struct replica_agent_delivery *delivery)
     }
     heap_give(driver->options.heap, sent->envelope);
     heap_give(driver->options.heap, sent);
-    close_one(driver);
+    controller_driver_close_one(driver);
 }
 
 /* To our own broker in memory; other brokers are not reached yet. */
@@ -808,13 +708,14 @@ static bool start_deletions(struct controller_driver *driver)
 static void remove_node(struct controller_driver *driver, struct driver_topic *topic,
                         const char *end)
 {
-    struct driver_op *op = acquire_op(driver);
+    struct controller_request *op = controller_request_acquire(driver);
     if (op == NULL)
         return;
     snprintf(op->path, sizeof op->path, "%s%s", topic->path, end);
     op->ops[1] = (struct keeper_multi_op){
         .kind = KEEPER_MULTI_DELETE, .path = op->path, .version = keeper_any_version};
-    send_checked(op, 2, on_ignored); /* NONODE: so much the better. */
+    controller_request_send_checked(op, 2,
+                                    controller_request_ignore); /* NONODE: so much the better. */
 }
 
 /* The last nodes; a crash before the mark goes lets the next controller go on from there. */
@@ -822,12 +723,12 @@ static void clear_topic(struct controller_driver *driver, struct driver_topic *t
 {
     remove_node(driver, topic, "/partitions");
     remove_node(driver, topic, "");
-    struct driver_op *op = acquire_op(driver);
+    struct controller_request *op = controller_request_acquire(driver);
     if (op != NULL) {
         snprintf(op->path, sizeof op->path, "/config/topics/%" SLICE_FORMAT,
                  SLICE_ARGS(topic->name));
         op->request.version = keeper_any_version;
-        send(op, ZK_REQUEST_DELETE, on_ignored);
+        controller_request_send(op, ZK_REQUEST_DELETE, controller_request_ignore);
     }
     remove_mark(driver, topic->name);
     diag_info(driver->options.diag, "topic %" SLICE_FORMAT " is deleted", SLICE_ARGS(topic->name));
@@ -969,6 +870,22 @@ static void begin_next(struct controller_driver *driver)
     driver->topics.is_dirty = true;
     driver->deletions.is_dirty = true;
     run(driver);
+}
+
+/* ---- for the requests ---- */
+
+void controller_driver_close_one(struct controller_driver *driver)
+{
+    assert(driver->open_count > 0);
+    driver->open_count--;
+    run(driver);
+}
+
+bool controller_driver_is_over(struct controller_driver *driver, const struct keeper_result *result)
+{
+    if (result->code == KEEPER_SESSION_EXPIRED)
+        driver->is_draining = true;
+    return driver->is_draining;
 }
 
 /* ---- terms ---- */

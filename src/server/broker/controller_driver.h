@@ -77,4 +77,13 @@ void controller_driver_end(struct controller_driver *driver);
 /* The topic is on its way out, so its name cannot be used yet. */
 bool controller_driver_is_deleting(const struct controller_driver *driver, struct slice topic);
 
+/* ---- For controller_request. ---- */
+
+/* One of what is in flight is answered: goes on with the next step when it was the last. */
+void controller_driver_close_one(struct controller_driver *driver);
+
+/* True: the term is over, the answer does not matter any more. */
+bool controller_driver_is_over(struct controller_driver *driver,
+                               const struct keeper_result *result);
+
 #endif
