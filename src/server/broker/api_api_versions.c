@@ -40,6 +40,7 @@ void api_api_versions(struct broker_request *request)
                                   !is_software_name(body->client_software_version))) {
         reply.error_code = KAFKA_INVALID_REQUEST;
         reply.api_keys.count = 0;
+        reply.finalized_features_epoch = -1;
     }
     broker_request_reply(request, &reply);
 }

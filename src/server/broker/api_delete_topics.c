@@ -11,6 +11,7 @@ struct delete_state {
     struct broker_request *request;
     struct delete_topics deletion;
     struct kafka_delete_topics_reply reply;
+    int32_t *reply_index; /* [deletion.topic_count]: where the answers go. */
 };
 
 static void on_deleted(struct delete_topics *deletion)
@@ -18,7 +19,8 @@ static void on_deleted(struct delete_topics *deletion)
     struct delete_state *state = deletion->user;
     for (uint32_t i = 0; i < deletion->topic_count; i++) {
         const struct topic_delete *topic = &deletion->topics[i];
-        struct kafka_delete_topics_reply_responses *reply = &state->reply.responses.items[i];
+        struct kafka_delete_topics_reply_responses *reply =
+            &state->reply.responses.items[state->reply_index[i]];
         reply->name = topic->name;
         memcpy(reply->topic_id.bytes, topic->id.bytes, sizeof reply->topic_id.bytes);
         reply->error_code = topic->error_code;
@@ -31,17 +33,32 @@ static void on_deleted(struct delete_topics *deletion)
     broker_request_reply(state->request, &state->reply);
 }
 
-static void fill(struct delete_state *state)
+static bool has_id(const struct kafka_delete_topics_request_topics *topic)
+{
+    static const struct wire_uuid zero;
+    return memcmp(&topic->topic_id, &zero, sizeof zero) != 0;
+}
+
+/* A topic is named or given by its id; whoever does both or neither means we do not know what. */
+static void fill(struct delete_state *state, int32_t count)
 {
     const struct kafka_delete_topics_request *body = state->request->body;
-    for (uint32_t i = 0; i < state->deletion.topic_count; i++) {
-        struct topic_delete *topic = &state->deletion.topics[i];
-        if (state->request->version < version_with_ids) {
-            topic->name = body->topic_names.items[i];
+    const bool by_name = state->request->version < version_with_ids;
+    for (int32_t i = 0; i < count; i++) {
+        const struct kafka_delete_topics_request_topics *asked =
+            by_name ? NULL : &body->topics.items[i];
+        if (!by_name && slice_is_null(asked->name) != has_id(asked)) {
+            state->reply.responses.items[i] =
+                (struct kafka_delete_topics_reply_responses){.name = asked->name,
+                                                             .topic_id = asked->topic_id,
+                                                             .error_code = KAFKA_INVALID_REQUEST};
             continue;
         }
-        topic->name = body->topics.items[i].name;
-        memcpy(topic->id.bytes, body->topics.items[i].topic_id.bytes, sizeof topic->id.bytes);
+        struct topic_delete *topic = &state->deletion.topics[state->deletion.topic_count];
+        state->reply_index[state->deletion.topic_count++] = i;
+        topic->name = by_name ? body->topic_names.items[i] : asked->name;
+        if (!by_name)
+            memcpy(topic->id.bytes, asked->topic_id.bytes, sizeof topic->id.bytes);
     }
 }
 
@@ -56,17 +73,19 @@ void api_delete_topics(struct broker_request *request)
             broker_request_take_array(request, (size_t)count, sizeof *state->deletion.topics);
         state->reply.responses.items =
             broker_request_take_array(request, (size_t)count, sizeof *state->reply.responses.items);
+        state->reply_index =
+            broker_request_take_array(request, (size_t)count, sizeof *state->reply_index);
     }
-    if (state == NULL || state->deletion.topics == NULL || state->reply.responses.items == NULL) {
+    if (state == NULL || state->deletion.topics == NULL || state->reply.responses.items == NULL ||
+        state->reply_index == NULL) {
         broker_request_fail_memory(request);
         return;
     }
     state->request = request;
     state->reply.responses.count = count;
-    state->deletion.topic_count = (uint32_t)count;
     state->deletion.timeout_ms = body->timeout_ms;
     state->deletion.done = on_deleted;
     state->deletion.user = state;
-    fill(state);
+    fill(state, count);
     control_delete_topics(request->server->control, &state->deletion);
 }

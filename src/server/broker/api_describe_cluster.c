@@ -4,6 +4,7 @@
 
 enum {
     endpoint_brokers = 1,
+    endpoint_controllers = 2,
     /* Without ACLs everything is allowed; bits of AclOperation. */
     cluster_operations = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12,
 };
@@ -40,7 +41,10 @@ void api_describe_cluster(struct broker_request *request)
         .cluster_authorized_operations =
             body->include_cluster_authorized_operations ? cluster_operations : INT32_MIN};
     if (body->endpoint_type != endpoint_brokers) {
-        reply.error_code = KAFKA_UNSUPPORTED_ENDPOINT_TYPE;
+        reply.error_code = body->endpoint_type == endpoint_controllers
+                               ? KAFKA_MISMATCHED_ENDPOINT_TYPE
+                               : KAFKA_UNSUPPORTED_ENDPOINT_TYPE;
+        reply.cluster_authorized_operations = INT32_MIN;
         reply.error_message = SLICE_LITERAL("There are no KRaft controllers here.");
         reply.endpoint_type = endpoint_brokers;
         reply.cluster_id = SLICE_LITERAL("");

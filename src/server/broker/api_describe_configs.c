@@ -3,7 +3,6 @@
 #include "wire/gen/kafka.h"
 
 enum {
-    version_sources = 1,
     topic_bytes = 32 * 1024, /* What control_describe_configs asks for. */
     broker_bytes = 256 * 1024,
 };
@@ -42,6 +41,7 @@ static bool fill_result(struct describe_state *state,
     result->error_code = resource->error_code;
     result->resource_type = resource->type;
     result->resource_name = resource->name;
+    result->error_message = SLICE_LITERAL(""); /* Not null: so does Apache's broker. */
     if (resource->error_code != KAFKA_NONE) {
         result->error_message = slice_from_text(resource->reason);
         return true;
@@ -58,7 +58,6 @@ static bool fill_result(struct describe_state *state,
             .name = config->name,
             .value = config->value,
             .read_only = config->is_read_only,
-            .is_default = config->source == CONFIG_SOURCE_DEFAULT,
             .config_source = config->source,
             .is_sensitive = config->is_sensitive,
             .config_type = config->type};

@@ -149,10 +149,18 @@ static void remember_told(struct fetch_state *state, struct fetch_item *item)
         fetch_session_partition_move_last(state->session, cached);
 }
 
+/* Without transactions the list is empty where somebody asked for it; and, as by Apache's broker,
+ * where a partition is not known. */
+static bool has_transaction_list(const struct fetch_state *state, const struct fetch_item *item)
+{
+    if (item->code == KAFKA_NONE)
+        return body_of(state)->isolation_level == read_committed;
+    return item->code == KAFKA_UNKNOWN_TOPIC_OR_PARTITION || item->code == KAFKA_UNKNOWN_TOPIC_ID;
+}
+
 static struct kafka_fetch_reply_topics_partitions partition_reply(const struct fetch_state *state,
                                                                   const struct fetch_item *item)
 {
-    const bool committed = body_of(state)->isolation_level == read_committed;
     struct kafka_fetch_reply_topics_partitions reply = {
         .partition_index = item->index,
         .error_code = (int16_t)item->code,
@@ -162,7 +170,7 @@ static struct kafka_fetch_reply_topics_partitions partition_reply(const struct f
         .diverging_epoch = {.epoch = item->diverging_epoch, .end_offset = item->diverging_offset},
         .current_leader = {.leader_id = -1, .leader_epoch = -1},
         .snapshot_id = {.end_offset = -1, .epoch = -1},
-        .aborted_transactions = {.count = committed && item->code == KAFKA_NONE ? 0 : -1},
+        .aborted_transactions = {.count = has_transaction_list(state, item) ? 0 : -1},
         .preferred_read_replica = -1,
         .records =
             item->range.size > 0 ? slice_of(WIRE_EXTERNAL, item->range.size) : SLICE_LITERAL(""),

@@ -43,6 +43,9 @@ static void find(struct broker_request *request, struct slice key, int8_t key_ty
         set_error(found, KAFKA_COORDINATOR_NOT_AVAILABLE, "The coordinator is not available.");
         return;
     }
+    /* What Apache's broker says here, in the older form and in the newer one. */
+    found->error_message =
+        request->version < version_many ? SLICE_LITERAL("NONE") : SLICE_LITERAL("");
     found->node_id = leader->record.id;
     found->host = endpoint->host;
     found->port = endpoint->port;

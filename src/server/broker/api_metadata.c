@@ -177,15 +177,17 @@ static bool fill_named(struct broker_request *request, struct kafka_metadata_rep
         const struct kafka_metadata_request_topics *asked = &body->topics.items[i];
         struct uuid id;
         memcpy(id.bytes, asked->topic_id.bytes, sizeof id.bytes);
-        const struct metadata_topic *topic = slice_is_null(asked->name)
+        /* An id says more than a name that comes with it. */
+        const struct slice asked_name = uuid_is_zero(id) ? asked->name : SLICE_NULL;
+        const struct metadata_topic *topic = slice_is_null(asked_name)
                                                  ? metadata_view_topic_by_id(view, id)
-                                                 : metadata_view_topic(view, asked->name);
-        const struct slice name = topic != NULL ? topic->name : asked->name;
+                                                 : metadata_view_topic(view, asked_name);
+        const struct slice name = topic != NULL ? topic->name : asked_name;
         if (!slice_is_null(name) && is_repeated(reply, name))
             continue;
         struct kafka_metadata_reply_topics *one = &reply->topics.items[reply->topics.count++];
         if (topic == NULL)
-            fill_unknown(request, asked->name, &asked->topic_id, one);
+            fill_unknown(request, asked_name, &asked->topic_id, one);
         else if (!fill_topic(request, topic, one))
             return false;
     }
@@ -296,15 +298,16 @@ static bool is_confused(const struct broker_request *request)
         const bool has_name = !slice_is_null(body->topics.items[i].name);
         if (request->version < version_name_may_be_null && (has_id || !has_name))
             return true;
-        if (has_id && has_name)
-            return true;
     }
     return false;
 }
 
-static void reply_confused(struct broker_request *request, struct kafka_metadata_reply *reply)
+static void reply_confused(struct broker_request *request)
 {
     const struct kafka_metadata_request *body = request->body;
+    struct kafka_metadata_reply error = {.controller_id = -1,
+                                         .cluster_authorized_operations = operations_not_asked};
+    struct kafka_metadata_reply *reply = &error;
     reply->topics.items =
         broker_request_take_array(request, (size_t)body->topics.count, sizeof *reply->topics.items);
     if (reply->topics.items == NULL) {
@@ -332,12 +335,12 @@ void api_metadata(struct broker_request *request)
                                                  ? cluster_operations
                                                  : operations_not_asked};
     const bool all = wants_all(request);
-    if (!fill_brokers(request, &reply)) {
-        broker_request_fail_memory(request);
+    if (!all && is_confused(request)) {
+        reply_confused(request);
         return;
     }
-    if (!all && is_confused(request)) {
-        reply_confused(request, &reply);
+    if (!fill_brokers(request, &reply)) {
+        broker_request_fail_memory(request);
         return;
     }
     if (!(all ? fill_all(request, &reply) : fill_named(request, &reply))) {

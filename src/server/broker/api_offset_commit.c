@@ -11,6 +11,16 @@ struct commit_state {
     uint32_t written_count;
 };
 
+static enum error_code judge_partition(const struct broker_request *request, struct slice topic,
+                                       int32_t index)
+{
+    const struct metadata_partition *partition =
+        metadata_view_partition(control_metadata(request->server->control), topic, index);
+    return partition == NULL || partition->leader_epoch < 0 ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION
+                                                            : KAFKA_NONE;
+}
+
+/* Partitions that do not exist are told so, whatever is said of the others. */
 static bool prepare_reply(struct commit_state *state)
 {
     struct broker_request *request = state->request;
@@ -30,8 +40,12 @@ static bool prepare_reply(struct commit_state *state)
             request, (size_t)asked->partitions.count, sizeof *topic->partitions.items);
         if (topic->partitions.items == NULL)
             return false;
-        for (int32_t p = 0; p < asked->partitions.count; p++)
-            topic->partitions.items[p].partition_index = asked->partitions.items[p].partition_index;
+        for (int32_t p = 0; p < asked->partitions.count; p++) {
+            const int32_t index = asked->partitions.items[p].partition_index;
+            topic->partitions.items[p].partition_index = index;
+            topic->partitions.items[p].error_code =
+                (int16_t)judge_partition(request, asked->name, index);
+        }
     }
     return true;
 }
@@ -65,31 +79,22 @@ value_of(const struct broker_request *request,
                                                              : asked->committed_metadata};
 }
 
-static enum error_code judge(const struct broker_request *request, struct slice topic,
-                             const struct kafka_offset_commit_request_topics_partitions *asked)
-{
-    const struct metadata_partition *partition = metadata_view_partition(
-        control_metadata(request->server->control), topic, asked->partition_index);
-    if (partition == NULL || partition->leader_epoch < 0)
-        return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-    if ((int64_t)asked->committed_metadata.size >
-        request->server->config->offsets_metadata_bytes_max)
-        return KAFKA_OFFSET_METADATA_TOO_LARGE;
-    return KAFKA_NONE;
-}
-
 static void add_all(struct commit_state *state)
 {
     const struct broker_request *request = state->request;
     const struct kafka_offset_commit_request *body = request->body;
+    const int64_t metadata_bytes_max = request->server->config->offsets_metadata_bytes_max;
     for (int32_t t = 0; t < body->topics.count; t++) {
         const struct kafka_offset_commit_request_topics *topic = &body->topics.items[t];
         for (int32_t p = 0; p < topic->partitions.count; p++) {
             const struct kafka_offset_commit_request_topics_partitions *asked =
                 &topic->partitions.items[p];
-            const enum error_code code = judge(request, topic->name, asked);
-            state->reply.topics.items[t].partitions.items[p].error_code = (int16_t)code;
-            if (code != KAFKA_NONE)
+            struct kafka_offset_commit_reply_topics_partitions *reply =
+                &state->reply.topics.items[t].partitions.items[p];
+            if ((int64_t)asked->committed_metadata.size > metadata_bytes_max &&
+                reply->error_code == KAFKA_NONE)
+                reply->error_code = KAFKA_OFFSET_METADATA_TOO_LARGE;
+            if (reply->error_code != KAFKA_NONE)
                 continue;
             const struct group_offset_value value = value_of(request, asked);
             group_batch_add_offset(&state->write.batch, body->group_id, topic->name,

@@ -59,6 +59,7 @@ static bool prepare_reply(struct offset_delete_state *state, const struct group 
 {
     struct broker_request *request = state->request;
     const struct kafka_offset_delete_request *body = request->body;
+    const struct metadata_view *view = control_metadata(request->server->control);
     struct kafka_offset_delete_reply *reply = &state->reply;
     reply->topics.count = body->topics.count;
     reply->topics.items =
@@ -76,9 +77,13 @@ static bool prepare_reply(struct offset_delete_state *state, const struct group 
         if (topic->partitions.items == NULL)
             return false;
         for (int32_t p = 0; p < asked->partitions.count; p++) {
-            topic->partitions.items[p].partition_index = asked->partitions.items[p].partition_index;
-            topic->partitions.items[p].error_code =
-                in_use ? KAFKA_GROUP_SUBSCRIBED_TO_TOPIC : KAFKA_NONE;
+            const int32_t index = asked->partitions.items[p].partition_index;
+            topic->partitions.items[p].partition_index = index;
+            topic->partitions.items[p].error_code = KAFKA_NONE;
+            if (metadata_view_partition(view, asked->name, index) == NULL)
+                topic->partitions.items[p].error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+            else if (in_use)
+                topic->partitions.items[p].error_code = KAFKA_GROUP_SUBSCRIBED_TO_TOPIC;
         }
     }
     return true;
@@ -102,6 +107,19 @@ static void delete_offsets(struct offset_delete_state *state, const struct group
             state->written_count++;
         }
     }
+}
+
+/* A group without members and offsets is no group any more. */
+static void drop_if_over(struct offset_delete_state *state, struct group *group)
+{
+    if (group->state != GROUP_EMPTY || group->offset_count > 0 || group->pending_count > 0)
+        return;
+    if (group->generation > 0) {
+        group_batch_add_group_tombstone(&state->write.batch, group->id);
+        state->written_count++;
+    }
+    group_coordinator_drop(&state->request->server->groups.coordinator, group,
+                           KAFKA_GROUP_ID_NOT_FOUND);
 }
 
 static void on_written(struct group_write *write, enum error_code code)
@@ -135,6 +153,7 @@ void api_offset_delete(struct broker_request *request)
     state->write.done = on_written;
     group_batch_init(&state->write.batch, server->heap, io_wall_ms(server->io));
     delete_offsets(state, group);
+    drop_if_over(state, group);
     if (state->written_count > 0) {
         group_service_write(&server->groups, body->group_id, &state->write);
         return;

@@ -120,6 +120,12 @@ static bool may_write(const struct broker_request *request, const struct partiti
     return !partition->is_internal || slice_equal_text(request->client_id, "__admin_client");
 }
 
+static bool are_acks_known(const struct broker_request *request)
+{
+    const struct kafka_produce_request *body = request->body;
+    return body->acks >= ACKS_ALL && body->acks <= ACKS_LEADER;
+}
+
 /* False: the store has no room now; start again here later. */
 static bool start_one(struct produce_state *state, struct slice topic,
                       const struct kafka_produce_request_topics_partitions *asked,
@@ -132,7 +138,9 @@ static bool start_one(struct produce_state *state, struct slice topic,
     reply->current_leader.leader_id = -1;
     reply->current_leader.leader_epoch = -1;
     set_code(state, reply, KAFKA_NONE);
-    if (partition != NULL && !may_write(state->request, partition))
+    if (code != KAFKA_UNKNOWN_TOPIC_OR_PARTITION && !are_acks_known(state->request))
+        code = KAFKA_INVALID_REQUIRED_ACKS;
+    else if (partition != NULL && !may_write(state->request, partition))
         code = KAFKA_INVALID_TOPIC_EXCEPTION;
     if (code != KAFKA_NONE) {
         set_code(state, reply, code);
@@ -250,10 +258,8 @@ void api_produce(struct broker_request *request)
         broker_request_fail_memory(request);
         return;
     }
-    if (body->acks < ACKS_ALL || body->acks > ACKS_LEADER)
-        refuse(state, KAFKA_INVALID_REQUIRED_ACKS);
-    else if (!slice_is_null(body->transactional_id))
-        refuse(state, KAFKA_INVALID_TXN_STATE);
-    else
+    if (slice_is_null(body->transactional_id))
         start(state);
+    else
+        refuse(state, KAFKA_INVALID_TXN_STATE);
 }

@@ -2,6 +2,8 @@
 #include "server/broker/broker_server.h"
 #include "wire/gen/kafka.h"
 
+enum { version_protocol = 5 }; /* From here on the protocol's type and name must be said. */
+
 void api_sync_group_reply(void *ticket, const struct group_synced *synced)
 {
     struct kafka_sync_group_reply reply = {.error_code = (int16_t)synced->code,
@@ -26,7 +28,10 @@ void api_sync_group(struct broker_request *request)
 {
     struct group_service *service = &request->server->groups;
     const struct kafka_sync_group_request *body = request->body;
-    const enum error_code code = group_service_check(service, body->group_id, true);
+    enum error_code code = group_service_check(service, body->group_id, true);
+    if (request->version >= version_protocol &&
+        (slice_is_null(body->protocol_type) || slice_is_null(body->protocol_name)))
+        code = KAFKA_INCONSISTENT_GROUP_PROTOCOL;
     if (code != KAFKA_NONE) {
         refuse(request, code);
         return;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "broker/broker_setting.h"
+#include "broker/topic_name.h"
 #include "server/broker/config_description.h"
 
 enum {
@@ -138,6 +139,8 @@ static bool find_entity(const struct config_admin *admin, const struct target *t
     const int name_size = (int)min_size(target->name.size, 100);
     const char *name = (const char *)target->name.data;
     if (target->type == CONFIG_RESOURCE_TOPIC) {
+        if (!topic_name_check(target->name, target->reason, control_reason_size))
+            return refuse(target, KAFKA_INVALID_TOPIC_EXCEPTION);
         if (metadata_view_topic(admin->options.view, target->name) == NULL) {
             snprintf(target->reason, control_reason_size, "The topic '%.*s' does not exist.",
                      name_size, name);
