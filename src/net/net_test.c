@@ -549,7 +549,7 @@ static void an_idle_connection_is_closed_unless_we_owe_it_a_reply(void **state)
 static void a_connection_without_a_request_is_closed(void **state)
 {
     (void)state;
-    fixture.options.first_frame_timeout_ms = 80;
+    fixture.options.first_frame_timeout_ms = 150;
     serve();
     const int good = dial();
     say_text(good, "hello");
@@ -587,7 +587,7 @@ static void a_peer_that_reads_slowly_is_not(void **state)
 {
     (void)state;
     enum { slice_bytes = 256 * 1024 };
-    fixture.options.send_timeout_ms = 100;
+    fixture.options.send_timeout_ms = 500;
     fixture.options.unsent_bytes_max = 16 << 20;
     serve();
     const int client = dial();
@@ -596,7 +596,7 @@ static void a_peer_that_reads_slowly_is_not(void **state)
     for (uint32_t count = 0; count < 3; count++)
         net_push(fixture.last, message_of(data, frame_bytes_max));
     for (uint32_t at = 0; at < 3 * (frame_bytes_max + 4); at += slice_bytes) {
-        const uint64_t until_ns = io_now_ns(fixture.io) + 10 * millisecond_ns;
+        const uint64_t until_ns = io_now_ns(fixture.io) + 20 * millisecond_ns;
         while (io_now_ns(fixture.io) < until_ns)
             step();
         hear(client, data, min_size(slice_bytes, 3 * (frame_bytes_max + 4) - at));
