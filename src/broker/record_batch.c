@@ -144,8 +144,12 @@ bool record_batch_walk_next(struct record_batch_walk *walk, enum err *err)
     return true;
 }
 
-/* Zig-zag, low seven bits first. False: it does not end within bytes_max bytes or within rest. */
-static bool take_varint(struct slice *rest, uint32_t bytes_max, int64_t *value)
+static int64_t from_zig_zag(uint64_t raw)
+{
+    return (int64_t)(raw >> 1) ^ -(int64_t)(raw & 1);
+}
+
+static bool take_long_varint(struct slice *rest, uint32_t bytes_max, int64_t *value)
 {
     uint64_t raw = 0;
     for (uint32_t i = 0; i < bytes_max && i < rest->size; i++) {
@@ -153,14 +157,35 @@ static bool take_varint(struct slice *rest, uint32_t bytes_max, int64_t *value)
         raw |= (uint64_t)(byte & 0x7f) << (7 * i);
         if ((byte & 0x80) == 0) {
             *rest = slice_skip(*rest, i + 1);
-            *value = (int64_t)(raw >> 1) ^ -(int64_t)(raw & 1);
+            *value = from_zig_zag(raw);
             return true;
         }
     }
     return false;
 }
 
-static bool take_int32(struct slice *rest, int32_t *value)
+/* Zig-zag, low seven bits first. False: it does not end within bytes_max bytes or within rest. Each
+ * record has seven of them, nearly all of one byte or two: those are a fifth of the broker's work
+ * on small records, so they come first. */
+static inline bool take_varint(struct slice *rest, uint32_t bytes_max, int64_t *value)
+{
+    const uint8_t *at = rest->data;
+    if (rest->size < 2)
+        return take_long_varint(rest, bytes_max, value);
+    if ((at[0] & 0x80) == 0) {
+        *rest = slice_skip(*rest, 1);
+        *value = from_zig_zag(at[0]);
+        return true;
+    }
+    if ((at[1] & 0x80) == 0) {
+        *rest = slice_skip(*rest, 2);
+        *value = from_zig_zag((at[0] & 0x7fu) | (uint32_t)at[1] << 7);
+        return true;
+    }
+    return take_long_varint(rest, bytes_max, value);
+}
+
+static inline bool take_int32(struct slice *rest, int32_t *value)
 {
     int64_t wide;
     if (!take_varint(rest, varint_bytes_max, &wide) || wide < INT32_MIN || wide > INT32_MAX)
@@ -170,7 +195,7 @@ static bool take_int32(struct slice *rest, int32_t *value)
 }
 
 /* A length, then so many bytes; -1 is null where that is allowed. */
-static bool take_bytes(struct slice *rest, bool null_allowed, struct slice *bytes)
+static inline bool take_bytes(struct slice *rest, bool null_allowed, struct slice *bytes)
 {
     int32_t size;
     if (!take_int32(rest, &size))

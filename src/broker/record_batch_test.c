@@ -190,6 +190,41 @@ static void writes_what_it_reads(void **state)
     assert_int_equal(err, ERR_OK);
 }
 
+/* Lengths of one byte to four, at the borders; and cut anywhere it is an error, not a crash. */
+static void reads_lengths_of_any_size(void **state)
+{
+    (void)state;
+    static uint8_t data[3 << 20];
+    static uint8_t blob[2 << 20];
+    static const size_t sizes[] = {0, 1, 50, 63, 64, 8000, 8191, 8192, 1 << 20, (1 << 20) + 1};
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+        struct record_batch_writer writer;
+        struct record_batch batch;
+        struct record_walk walk;
+        struct record record;
+        enum err err;
+        record_batch_writer_init(&writer, data, sizeof data, 1);
+        assert_true(record_batch_writer_add(&writer, SLICE_NULL, slice_of(blob, sizes[i])));
+        assert_true(record_batch_writer_add(&writer, slice_of(blob, sizes[i]), SLICE_NULL));
+        const struct slice bytes = record_batch_writer_finish(&writer);
+        assert_int_equal(record_batch_decode(&batch, bytes), ERR_OK);
+        record_walk_init(&walk, &batch, bytes);
+        assert_true(record_walk_next(&walk, &record, &err));
+        assert_true(slice_is_null(record.key) && record.value.size == sizes[i]);
+        assert_true(record_walk_next(&walk, &record, &err));
+        assert_true(slice_is_null(record.value) && record.key.size == sizes[i]);
+        assert_false(record_walk_next(&walk, &record, &err));
+        assert_int_equal(err, ERR_OK);
+        for (uint32_t cut = 1; cut < 20 && sizes[i] < 100; cut++) {
+            batch.size = (uint32_t)bytes.size - cut;
+            record_walk_init(&walk, &batch, slice_of(data, batch.size));
+            while (record_walk_next(&walk, &record, &err))
+                continue;
+            assert_int_equal(err, ERR_MALFORMED);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +235,7 @@ int main(void)
         cmocka_unit_test(knows_old_messages),
         cmocka_unit_test(sequences_wrap_behind_the_largest),
         cmocka_unit_test(writes_what_it_reads),
+        cmocka_unit_test(reads_lengths_of_any_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
