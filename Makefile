@@ -5,9 +5,10 @@ CC_release = gcc
 CC_asan = gcc
 CC_clang = clang
 CC_tsan = gcc
+CC_fuzz = clang
 CC := $(CC_$(BUILD))
 ifeq ($(CC),)
-$(error BUILD=$(BUILD) is not one of debug release asan clang tsan)
+$(error BUILD=$(BUILD) is not one of debug release asan clang tsan fuzz)
 endif
 
 OUT := build/$(BUILD)
@@ -18,10 +19,12 @@ MODE_asan = -O1 -g -Wno-format-truncation -fsanitize=address,undefined -fno-sani
 MODE_tsan = -O1 -g -Wno-format-truncation -fsanitize=thread
 MODE_release = -O2 -g -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fcf-protection \
 	-fno-plt
+MODE_fuzz = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LINK_debug =
 LINK_clang =
 LINK_asan = -fsanitize=address,undefined
 LINK_tsan = -fsanitize=thread
+LINK_fuzz = -fsanitize=fuzzer,address,undefined
 LINK_release = -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack
 
 WARN = -Wall -Wextra -Werror -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -153,7 +156,8 @@ $(OUT)/test/%: $(OUT)/obj/%.o $(if $(SIM_LIB_SRC),$(SIM_LIB)) $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
-$(OUT)/fuzz/%: $(OUT)/obj/%.o $(OUT)/obj/test/fuzz_replay.o $(LIB)
+# libFuzzer brings a main of its own; in the other builds one of ours replays inputs.
+$(OUT)/fuzz/%: $(OUT)/obj/%.o $(if $(filter fuzz,$(BUILD)),,$(OUT)/obj/test/fuzz_replay.o) $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

@@ -520,7 +520,7 @@ static int64_t perform(struct sim_disk *disk, const struct sim_pending *pending)
     case IO_SEND_FILE:
     case IO_TIMER: break;
     }
-    assert(!"not an operation of the disk");
+    assert(false && "not an operation of the disk");
     return -EINVAL;
 }
 

@@ -286,7 +286,7 @@ static struct sim_keeper_part make_part(struct player *player, const struct part
         record->check = (struct zk_check_request){.path = name, .version = part->version};
         return (struct sim_keeper_part){OP_CHECK, &zk_check_request_wire, record};
     }
-    assert(!"no such part");
+    assert(false && "no such part");
     return (struct sim_keeper_part){0};
 }
 

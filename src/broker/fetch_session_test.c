@@ -9,8 +9,9 @@ static int set_up(void **state)
 {
     (void)state;
     heap_init(&heap, (struct heap_options){.limit_bytes = 1 << 20, .tracked = true});
-    return fetch_session_cache_init(
+    const enum err err = fetch_session_cache_init(
         &cache, &heap, (struct fetch_session_options){.session_count_max = 2, .hash_seed = 5});
+    return err == ERR_OK ? 0 : -1;
 }
 
 static int tear_down(void **state)

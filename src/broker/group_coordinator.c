@@ -865,7 +865,7 @@ static void on_due(struct group_coordinator *coordinator, struct group_deadline 
         return;
     }
     }
-    assert(!"a kind of deadline");
+    assert(false && "a kind of deadline");
 }
 
 void group_coordinator_tick(struct group_coordinator *coordinator, struct group_now now)

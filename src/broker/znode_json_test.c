@@ -242,8 +242,8 @@ static void damaged_json_is_refused(void **state)
     (void)state;
     static const char *const texts[] = {
         "{\"version\":3,\"partitions\":{\"0\":[0,1]},\"topic_id\":\"X7Otwbi6RFq_i_LERBuF_Q\"}",
-        "{\"features\":{},\"endpoints\":[\"PLAINTEXT://h:1\"],\"version\":5,\"rack\":\"x\","
-        "\"timestamp\":\"1\"}",
+        ("{\"features\":{},\"endpoints\":[\"PLAINTEXT://h:1\"],\"version\":5,\"rack\":\"x\","
+         "\"timestamp\":\"1\"}"),
         "{\"leader\":1,\"leader_epoch\":1,\"controller_epoch\":1,\"isr\":[1]}",
         "{\"version\":1,\"config\":{\"a\":\"b\"},\"partitions\":[{\"topic\":\"t\"}]}",
         "[]",

@@ -639,7 +639,7 @@ static void on_control(struct io_op *op, int64_t result)
         return;
     }
     switch (step) {
-    case JOURNAL_IDLE: assert(!"a control operation ends that never began"); return;
+    case JOURNAL_IDLE: assert(false && "a control operation ends that never began"); return;
     case JOURNAL_SYNC_FILE: finish_sync_file(journal); return;
     case JOURNAL_OPEN_DIRECTORY:
         journal->directory = (int32_t)result;

@@ -65,7 +65,7 @@ static void on_raw(struct net_connection *net, struct slice bytes)
 {
     (void)net;
     (void)bytes;
-    assert(!"raw bytes were never asked for");
+    assert(false && "raw bytes were never asked for");
 }
 
 static void on_close(struct net_connection *net, const char *reason)

@@ -102,7 +102,7 @@ static void on_done(struct io_op *op, int64_t result)
     if (result < 0 && flush->error == 0)
         flush->error = result;
     switch (flush->step) {
-    case FLUSH_IDLE: assert(!"an operation ends that never began"); return;
+    case FLUSH_IDLE: assert(false && "an operation ends that never began"); return;
     case FLUSH_OPEN:
         flush->handle = (int32_t)result;
         if (result < 0)

@@ -273,7 +273,7 @@ static void on_step(struct io_op *op, int64_t result)
     case REMOVAL_WAIT:
     case REMOVAL_SYNC:
     case REMOVAL_CHECKPOINT:
-    case REMOVAL_CLOSE_JOURNAL: assert(!"an operation ends that never began"); return;
+    case REMOVAL_CLOSE_JOURNAL: assert(false && "an operation ends that never began"); return;
     case REMOVAL_RENAME: on_renamed(removal, result); return;
     case REMOVAL_OPEN_DIRECTORY:
         removal->error = result < 0 ? result : 0;

@@ -296,7 +296,7 @@ void partition_table_change(struct partition_table *table, struct partition_chan
     case PARTITION_STOP:
     case PARTITION_DELETE: stop_or_delete(table, change); return;
     }
-    assert(!"an order");
+    assert(false && "an order");
 }
 
 void partition_table_configure(struct partition_table *table, struct slice topic,

@@ -192,7 +192,7 @@ void client_link_push_event(struct client_link *client, const struct watch_event
         return;
     const struct zk_reply_header header = {.xid = xid_event, .zxid = event->zxid};
     const struct zk_watcher_event body = {
-        .type = event->type, .state = watch_state_connected, .path = event->path};
+        .type = (int32_t)event->type, .state = watch_state_connected, .path = event->path};
     struct net_message *message =
         reply_frame_record(server->shard->heap, &header, &zk_watcher_event_wire, 0, &body);
     if (message == NULL) {
