@@ -559,6 +559,71 @@ static void test_offsets_survive_a_restart(void **state)
     assert_int_equal(committed("g"), 42);
 }
 
+/* What groups have committed for a topic goes with it. */
+static void test_offsets_go_with_their_topic(void **state)
+{
+    struct slice name = SLICE_LITERAL("t");
+    struct kafka_delete_topics_request body = {.timeout_ms = 10000};
+    struct kafka_delete_topics_reply reply;
+    (void)state;
+    dial();
+    create_topic("t", 1);
+    await_coordinator("g");
+    settle();
+    commit("g", 42, KAFKA_NONE);
+    body.topic_names.items = &name;
+    body.topic_names.count = 1;
+    ask(KAFKA_API_DELETE_TOPICS, 5, &body, &reply);
+    assert_int_equal(reply.responses.items[0].error_code, KAFKA_NONE);
+    for (int i = 0; i < 100 && committed("g") >= 0; i++)
+        settle();
+    assert_int_equal(committed("g"), -1);
+    commit("g", 43, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+}
+
+/* A member joins, is assigned its own bytes, and is still known after a restart. */
+static void test_a_group_survives_a_restart(void **state)
+{
+    struct kafka_join_group_request_protocols protocol = {.name = SLICE_LITERAL("range"),
+                                                          .metadata = SLICE_LITERAL("sub")};
+    struct kafka_join_group_request join = {.group_id = SLICE_LITERAL("g"),
+                                            .session_timeout_ms = 30000,
+                                            .rebalance_timeout_ms = 30000,
+                                            .member_id = SLICE_LITERAL(""),
+                                            .protocol_type = SLICE_LITERAL("consumer")};
+    struct kafka_join_group_reply joined;
+    struct kafka_sync_group_reply synced;
+    char member_id[128];
+    (void)state;
+    dial();
+    await_coordinator("g");
+    settle();
+    join.protocols.items = &protocol;
+    join.protocols.count = 1;
+    ask(KAFKA_API_JOIN_GROUP, 3, &join, &joined);
+    assert_int_equal(joined.error_code, KAFKA_NONE);
+    assert_int_equal(joined.members.count, 1);
+    memcpy(member_id, joined.member_id.data, joined.member_id.size);
+    const struct slice id = slice_of(member_id, joined.member_id.size);
+    struct kafka_sync_group_request_assignments assignment = {id, SLICE_LITERAL("mine")};
+    struct kafka_sync_group_request sync = {
+        .group_id = SLICE_LITERAL("g"), .generation_id = 1, .member_id = id};
+    sync.assignments.items = &assignment;
+    sync.assignments.count = 1;
+    ask(KAFKA_API_SYNC_GROUP, 3, &sync, &synced);
+    assert_int_equal(synced.error_code, KAFKA_NONE);
+    assert_true(slice_equal_text(synced.assignment, "mine"));
+    stop_broker();
+    start_broker();
+    dial();
+    await_coordinator("g");
+    settle();
+    sync.assignments.count = 0;
+    ask(KAFKA_API_SYNC_GROUP, 3, &sync, &synced);
+    assert_int_equal(synced.error_code, KAFKA_NONE);
+    assert_true(slice_equal_text(synced.assignment, "mine"));
+}
+
 static void load_once(int16_t acks, int64_t *offset)
 {
     const struct slice batch = make_batch("0123456789012345678901234567890123456789", 16000);
@@ -600,6 +665,8 @@ int main(void)
         TEST(test_a_session_tells_what_is_new),
         TEST(test_versions_from_the_future),
         TEST(test_offsets_survive_a_restart),
+        TEST(test_offsets_go_with_their_topic),
+        TEST(test_a_group_survives_a_restart),
         TEST(test_hot_paths_do_not_allocate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,6 +154,12 @@ static void on_leadership(void *context, struct partition *partition)
     group_service_on_leadership(&server->groups, partition);
 }
 
+static void on_partition_deleted(void *context, const struct partition *partition)
+{
+    struct broker_server *server = context;
+    group_service_forget(&server->groups, partition->topic, partition->index);
+}
+
 static enum err open_directory(struct broker_server *server, const char *path)
 {
     const struct broker_config *config = server->config;
@@ -430,8 +436,8 @@ static enum err open_directories(struct broker_server *server)
 static enum err init(struct broker_server *server)
 {
     const struct broker_config *config = server->config;
-    const struct partition_table_events events = {.context = server,
-                                                  .on_leadership = on_leadership};
+    const struct partition_table_events events = {
+        .context = server, .on_leadership = on_leadership, .on_deleted = on_partition_deleted};
     list_init(&server->connections);
     broker_request_pool_init(&server->requests);
     delay_queue_init(&server->delays, server->io);

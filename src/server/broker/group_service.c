@@ -283,16 +283,41 @@ void group_service_arm(struct group_service *service)
 
 /* ---- expiry ---- */
 
-struct expiry_write {
-    struct group_write write;
-};
-
-static void on_expired_written(struct group_write *write, enum error_code code)
+static void on_tombstones_written(struct group_write *write, enum error_code code)
 {
     if (code != KAFKA_NONE)
-        diag_warn(write->service->server->diag, "expired offsets were not removed from the log: %s",
+        diag_warn(write->service->server->diag, "old offsets were not removed from the log: %s",
                   error_code_name(code));
-    heap_give(write->service->server->heap, CONTAINER_OF(write, struct expiry_write, write));
+    heap_give(write->service->server->heap, write);
+}
+
+/* A write for tombstones that nobody waits for; NULL: no memory. */
+static struct group_write *new_tombstones(struct group_service *service)
+{
+    struct heap *heap = service->server->heap;
+    struct group_write *write = heap_take_zeroed(heap, sizeof *write);
+    if (write == NULL)
+        return NULL;
+    write->done = on_tombstones_written;
+    group_batch_init(&write->batch, heap, io_wall_ms(service->server->io));
+    return write;
+}
+
+void group_service_forget(struct group_service *service, struct slice topic, int32_t partition)
+{
+    struct group_coordinator *coordinator = &service->coordinator;
+    list_each (link, &coordinator->all) {
+        struct group *group = CONTAINER_OF(link, struct group, link);
+        struct group_offset *offset = group_offsets_find(coordinator, group, topic, partition);
+        if (offset == NULL)
+            continue;
+        struct group_write *write = new_tombstones(service);
+        if (write != NULL) {
+            group_batch_add_offset(&write->batch, group->id, topic, partition, NULL);
+            group_service_write(service, group->id, write);
+        }
+        group_offsets_remove(coordinator, offset);
+    }
 }
 
 /* Forgets what is too old; the tombstones tell the log. A failed write is repaired by the next
@@ -300,32 +325,28 @@ static void on_expired_written(struct group_write *write, enum error_code code)
 static void expire_group(struct group_service *service, struct group *group, int64_t retention_ms)
 {
     struct group_coordinator *coordinator = &service->coordinator;
-    struct heap *heap = service->server->heap;
     const int64_t now_ms = io_wall_ms(service->server->io);
     uint32_t count = 0;
-    struct expiry_write *expiry = heap_take_zeroed(heap, sizeof *expiry);
-    if (expiry == NULL)
+    struct group_write *write = new_tombstones(service);
+    if (write == NULL)
         return;
-    group_batch_init(&expiry->write.batch, heap, now_ms);
     list_each_safe (link, after, &group->offsets) {
         struct group_offset *offset = CONTAINER_OF(link, struct group_offset, link);
         if (count == expired_count_max || !group_offsets_is_expired(offset, retention_ms, now_ms))
             continue;
-        group_batch_add_offset(&expiry->write.batch, group->id, offset->topic, offset->partition,
-                               NULL);
+        group_batch_add_offset(&write->batch, group->id, offset->topic, offset->partition, NULL);
         group_offsets_remove(coordinator, offset);
         count++;
     }
     const bool is_over =
         group->state == GROUP_EMPTY && group->offset_count == 0 && group->pending_count == 0;
     if (is_over && group->generation > 0)
-        group_batch_add_group_tombstone(&expiry->write.batch, group->id);
+        group_batch_add_group_tombstone(&write->batch, group->id);
     if (count > 0 || (is_over && group->generation > 0)) {
-        expiry->write.done = on_expired_written;
-        group_service_write(service, group->id, &expiry->write);
+        group_service_write(service, group->id, write);
     } else {
-        group_batch_deinit(&expiry->write.batch);
-        heap_give(heap, expiry);
+        group_batch_deinit(&write->batch);
+        heap_give(service->server->heap, write);
     }
     if (is_over)
         group_coordinator_drop(coordinator, group, KAFKA_COORDINATOR_NOT_AVAILABLE);

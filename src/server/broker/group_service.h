@@ -55,6 +55,9 @@ void group_service_on_leadership(struct group_service *service, struct partition
 enum error_code group_service_check(const struct group_service *service, struct slice group_id,
                                     bool has_members);
 
+/* The partition is being deleted: what groups have committed for it is forgotten. */
+void group_service_forget(struct group_service *service, struct slice topic, int32_t partition);
+
 /* The partition of __consumer_offsets that a group belongs to. */
 int32_t group_service_partition_of(const struct group_service *service, struct slice group_id);
 

@@ -278,6 +278,7 @@ static void stop_or_delete(struct partition_table *table, struct partition_chang
         answer(partition, KAFKA_NONE);
         return;
     }
+    table->events.on_deleted(table->events.context, partition);
     struct partition_store *store = partition->store;
     partition->store = NULL;
     if (store == NULL) {

@@ -42,6 +42,8 @@ struct partition_table_events {
     void *context;
     /* This broker has begun or ceased to lead a partition. */
     void (*on_leadership)(void *context, struct partition *partition);
+    /* A partition that was here is being deleted. */
+    void (*on_deleted)(void *context, const struct partition *partition);
 };
 
 struct partition_table {
