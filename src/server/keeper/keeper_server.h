@@ -72,6 +72,7 @@ struct keeper_server {
     struct znode_reaper reaper;
     struct io_op tick_op;
     bool is_ticking;
+    bool is_expiring; /* Overdue sessions wait until their closes can be written. */
     struct journal_request close_request;
     void (*stopped)(void *context);
     void *stopped_context;
@@ -104,6 +105,9 @@ static inline int64_t keeper_server_now_ms(const struct keeper_server *server)
 {
     return (int64_t)(io_now_ns(server->shard->io) / 1000000);
 }
+
+/* For the parts: writes that were held back for want of room may be started. */
+void keeper_server_on_room(struct keeper_server *server);
 
 /* For the parts: something that a stop waits for has ended. */
 void keeper_server_pump_stop(struct keeper_server *server);

@@ -134,7 +134,7 @@ static void on_durable(struct journal_append *append, enum err err)
     release(server, write);
     client_link_close_doomed(server);
     if (!keeper_write_is_saturated(server))
-        client_link_resume_paused(server);
+        keeper_server_on_room(server);
 }
 
 /* ---- before the journal ---- */
@@ -235,7 +235,8 @@ static enum code admit(struct keeper_server *server, const struct keeper_write_r
 
 bool keeper_write_is_possible(struct keeper_server *server)
 {
-    return admit(server, &(struct keeper_write_request){.is_essential = true}) == CODE_OK;
+    return !keeper_write_is_saturated(server) &&
+           admit(server, &(struct keeper_write_request){.is_essential = true}) == CODE_OK;
 }
 
 enum code keeper_write_start(struct keeper_server *server,
