@@ -62,6 +62,15 @@ def go(source):
     return program
 
 
+def go_test(package):
+    """Builds a Go peer's own tests; returns the program."""
+    program = _place("go-test/" + package.replace(".", "-"))
+    with _Lock():
+        if not _is_fresh(program, places.CACHE / "stamp" / "go"):
+            _run(["go", "test", "-mod=mod", "-c", "-o", program, package], places.CACHE / "go")
+    return program
+
+
 def c(source):
     """Builds one file against Apache's C client."""
     program = _place(source)
