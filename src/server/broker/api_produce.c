@@ -22,6 +22,7 @@ struct produce_state {
     uint32_t open_count; /* Not done. */
     int32_t topic_index; /* Where to go on. */
     int32_t partition_index;
+    uint64_t wait_until_ns; /* For room; 0: it has not waited yet. */
     bool has_error;
     bool is_starting;
 };
@@ -172,6 +173,16 @@ static void on_retry(struct delay *delay)
     start(CONTAINER_OF(delay, struct broker_request, delay)->state);
 }
 
+/* False: it has waited as long as the client is willing to. */
+static bool may_wait(struct produce_state *state)
+{
+    const struct kafka_produce_request *body = state->request->body;
+    const uint64_t now_ns = io_now_ns(state->request->server->io);
+    if (state->wait_until_ns == 0)
+        state->wait_until_ns = now_ns + (uint64_t)max_i64(body->timeout_ms, 0) * 1000000;
+    return now_ns < state->wait_until_ns;
+}
+
 static void wait_for_room(struct produce_state *state)
 {
     broker_request_hold(state->request);
@@ -191,9 +202,12 @@ static void start(struct produce_state *state)
             if (start_one(state, topic->name, &topic->partitions.items[at],
                           &reply->partitions.items[at]))
                 continue;
-            state->is_starting = false;
-            wait_for_room(state);
-            return;
+            if (may_wait(state)) {
+                state->is_starting = false;
+                wait_for_room(state);
+                return;
+            }
+            set_code(state, &reply->partitions.items[at], KAFKA_THROTTLING_QUOTA_EXCEEDED);
         }
         state->partition_index = 0;
     }
