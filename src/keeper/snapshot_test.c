@@ -216,6 +216,27 @@ static void large_records_are_cut_into_slices(void **state)
     loaded_deinit(&loaded);
 }
 
+/* The seals are those of snapshot.0 of an Apache server 3.9 that was just started: they cover every
+ * byte before them. */
+static void the_empty_snapshot_is_apaches(void **state)
+{
+    (void)state;
+    static const uint8_t seals[3][4] = {
+        {0xb8, 0xa2, 0x3b, 0x49}, {0x95, 0xb9, 0x3d, 0x59}, {0xbd, 0xe8, 0x3f, 0x6d}};
+    struct loaded fresh;
+    loaded_init(&fresh, 0);
+    struct snapshot_writer writer;
+    assert_int_equal(snapshot_writer_init(&writer, &fresh.keeper), ERR_OK);
+    while (write_slice(&writer))
+        ;
+    snapshot_writer_deinit(&writer);
+    loaded_deinit(&fresh);
+    assert_int_equal(file_size, 478);
+    assert_memory_equal(file + 415, seals[0], 4);
+    assert_memory_equal(file + 448, seals[1], 4);
+    assert_memory_equal(file + 469, seals[2], 4);
+}
+
 static enum err load_whole(int64_t zxid)
 {
     struct prng prng;
@@ -265,8 +286,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_is_written_is_read),           TEST(fuzzy_snapshot_and_journal_make_the_whole),
-        TEST(replaying_twice_changes_nothing),   TEST(large_records_are_cut_into_slices),
-        TEST(d11_every_flipped_byte_is_noticed), TEST(d11_every_cut_is_noticed),
+        TEST(replaying_twice_changes_nothing),   TEST(the_empty_snapshot_is_apaches),
+        TEST(large_records_are_cut_into_slices), TEST(d11_every_flipped_byte_is_noticed),
+        TEST(d11_every_cut_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

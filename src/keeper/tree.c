@@ -502,10 +502,12 @@ static enum err add_builtins(struct tree *tree)
     tree->root->data = empty_data;
     tree_changed(tree, tree->root, SLICE_LITERAL("/"));
     struct znode *zookeeper = add_builtin(tree, tree->root, "/zookeeper");
-    if (zookeeper == NULL || add_builtin(tree, zookeeper, "/zookeeper/quota") == NULL)
+    if (zookeeper == NULL)
         return ERR_NO_MEMORY;
     struct znode *config = add_builtin(tree, zookeeper, "/zookeeper/config");
-    return config == NULL ? ERR_NO_MEMORY : protect_configuration(tree, config);
+    if (config == NULL || protect_configuration(tree, config) != ERR_OK)
+        return ERR_NO_MEMORY;
+    return add_builtin(tree, zookeeper, "/zookeeper/quota") == NULL ? ERR_NO_MEMORY : ERR_OK;
 }
 
 enum err tree_init(struct tree *tree, struct heap *heap, struct slab *slab,
