@@ -226,7 +226,9 @@ static enum err read_seal(struct snapshot_reader *reader, struct slice *input)
 static enum err read_digest(struct snapshot_reader *reader, struct slice *input)
 {
     reader->digest_zxid = load_i64(input->data);
-    reader->has_digest = load_i32(input->data + 8) == snapshot_digest_version;
+    /* A digest of no transaction is none. */
+    reader->has_digest =
+        reader->digest_zxid > 0 && load_i32(input->data + 8) == snapshot_digest_version;
     reader->digest = load_u64(input->data + 12);
     accept(reader, input, snapshot_digest_bytes);
     return read_seal(reader, input);

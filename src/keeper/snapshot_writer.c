@@ -210,7 +210,8 @@ static bool write_tail(struct snapshot_writer *writer, struct wire_writer *out, 
     write_seal(writer, out, hashed);
     wire_put_i64(out, keeper->zxid_applied);
     wire_put_i32(out, snapshot_digest_version);
-    wire_put_i64(out, (int64_t)keeper->tree.digest);
+    /* Before the first transaction Apache's servers know of no digest. */
+    wire_put_i64(out, keeper->zxid_applied == 0 ? 0 : (int64_t)keeper->tree.digest);
     write_seal(writer, out, hashed);
     wire_put_i64(out, keeper->zxid_applied);
     write_seal(writer, out, hashed);
