@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 static const struct sim_workload *const workloads[] = {&workload_journal, &workload_keeper,
-                                                       &workload_partition, NULL};
+                                                       &workload_broker, &workload_partition, NULL};
 
 const struct sim_workload *const *sim_workload_all(void)
 {

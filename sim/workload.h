@@ -41,6 +41,7 @@ struct sim_workload {
     struct sim_workload_result (*run)(const struct sim_workload_options *options);
 };
 
+extern const struct sim_workload workload_broker;
 extern const struct sim_workload workload_journal;
 extern const struct sim_workload workload_keeper;
 extern const struct sim_workload workload_partition;

@@ -52,12 +52,22 @@ static void test_keeper(void **state)
         assert_crash_points(&workload_keeper, seed, true);
 }
 
+static void test_broker(void **state)
+{
+    (void)state;
+    assert_seeds(&workload_broker, 10);
+    struct sim_workload shorter = workload_broker;
+    shorter.steps = 12;
+    assert_crash_points(&shorter, 1, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_journal),
         cmocka_unit_test(test_partition),
         cmocka_unit_test(test_keeper),
+        cmocka_unit_test(test_broker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
