@@ -77,9 +77,8 @@ static struct record records[record_count_max];
 static struct field fields[field_count_max];
 static struct api apis[api_count_max];
 static struct file files[file_count_max];
-static int record_count, field_count, api_count, file_count;
+static int record_count, field_count, api_count, file_count, written_count;
 static char *written[2 * file_count_max];
-static int written_count;
 static char output[output_bytes_max];
 static size_t output_size;
 static int line_number;
@@ -110,11 +109,8 @@ static void copy_name(char *to, size_t capacity, const char *from)
 static void check_name(const char *name)
 {
     static const char *const keywords[] = {
-        "auto",   "break",  "case",     "char",   "const",  "continue", "default",  "do",
-        "double", "else",   "enum",     "extern", "float",  "for",      "goto",     "if",
-        "inline", "int",    "long",     "return", "short",  "signed",   "register", "sizeof",
-        "static", "struct", "switch",   "union",  "void",   "unsigned", "volatile", "while",
-        "bool",   "true",   "restrict", "false",  "typedef"};
+        "bool",   "char",     "const",  "default", "double", "enum",   "float",  "int",    "long",
+        "inline", "register", "return", "short",   "signed", "static", "struct", "switch", "union"};
     if (!islower((unsigned char)name[0]))
         fail_here("a name starts with a small letter", name);
     for (const char *at = name; *at != '\0'; at++)
@@ -206,10 +202,9 @@ static void parse_nullable(char *token, int *null_since)
 static void parse_default(struct field *field, const char *text)
 {
     char *end;
-    if (strcmp(text, "null") == 0) {
-        field->default_null = true;
+    field->default_null = strcmp(text, "null") == 0;
+    if (field->default_null)
         return;
-    }
     if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0) {
         field->default_value = text[0] == 't';
         return;
@@ -788,10 +783,8 @@ static void remove_stale(const char *folder)
 
 int main(int argc, char **argv)
 {
-    if (argc < 2) {
-        fprintf(stderr, "usage: wiregen OUTDIR FILE.wire...\n");
-        return 2;
-    }
+    if (argc < 2)
+        fail("wiregen", 0, "usage: wiregen OUTDIR FILE.wire...");
     bool kafka = false;
     for (int i = 2; i < argc; i++)
         parse_file(argv[i]);
