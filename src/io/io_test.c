@@ -593,7 +593,7 @@ enum { big_file_bytes = 12 << 20 };
 
 static uint8_t byte_of_file(uint64_t offset)
 {
-    return (uint8_t)(offset * 13 + (offset >> 10));
+    return (uint8_t)(offset * 13 + (offset >> 10) + (offset >> 18) * 7);
 }
 
 static int32_t make_big_file(struct fixture *fixture)
