@@ -1,5 +1,6 @@
 #include "broker/group_coordinator.h"
 
+#include "base/prng.h"
 #include "broker/group_offsets.h"
 #include "test/unit_test.h"
 
@@ -425,6 +426,134 @@ static void test_a_loaded_group_goes_on(void **state)
     assert_int_equal(the_group()->generation, 8);
 }
 
+/* ---- any order of events ---- */
+
+enum { random_ticket_count = 20000, known_id_count = 8, step_count = 15000 };
+
+static struct ticket random_tickets[random_ticket_count];
+static char known_ids[known_id_count][128];
+
+static void check_counts(void)
+{
+    const struct group *group = the_group();
+    uint32_t members = 0;
+    uint32_t joining = 0;
+    uint32_t owing = 0;
+    if (group == NULL)
+        return;
+    list_each (link, &group->members) {
+        const struct group_member *member = CONTAINER_OF(link, struct group_member, link);
+        members++;
+        joining += member->join_ticket != NULL;
+        owing += member->owes_sync;
+        assert_true(member->sync_ticket == NULL || group->state == GROUP_COMPLETING);
+    }
+    assert_int_equal(members, group->member_count);
+    assert_int_equal(joining, group->joining_count);
+    assert_int_equal(owing, group->owing_count);
+    assert_int_equal(members == 0, group->leader == NULL);
+    assert_true(group->state != GROUP_STABLE || members > 0);
+}
+
+static void random_join(struct prng *prng, struct ticket *ticket, char *id)
+{
+    static const char *const instances[] = {"one", "two"};
+    const bool is_static = prng_chance(prng, 1, 4);
+    const struct group_protocol protocol = {
+        SLICE_LITERAL("range"), prng_chance(prng, 1, 2) ? SLICE_LITERAL("a") : SLICE_LITERAL("b")};
+    const struct group_join request = {
+        .group_id = SLICE_LITERAL("g"),
+        .member_id = prng_chance(prng, 1, 3) ? SLICE_LITERAL("") : slice_from_text(id),
+        .instance_id = is_static ? slice_from_text(instances[prng_below(prng, 2)]) : SLICE_NULL,
+        .client_id = SLICE_LITERAL("client"),
+        .client_host = SLICE_LITERAL("/h"),
+        .protocol_type = SLICE_LITERAL("consumer"),
+        .protocols = &protocol,
+        .protocol_count = 1,
+        .session_timeout_ms = 1000 + (int32_t)prng_below(prng, 3000),
+        .rebalance_timeout_ms = (int32_t)prng_below(prng, 4000),
+        .id_required = prng_chance(prng, 1, 2),
+        .skips_assignment = prng_chance(prng, 1, 2),
+        .entropy = entropy,
+        .ticket = ticket};
+    struct group_joined joined;
+    const uint64_t number = prng_next(prng);
+    memcpy(entropy, &number, sizeof number);
+    if (!group_coordinator_join(&coordinator, &request, now, &joined))
+        return;
+    keep_join(ticket, &joined);
+    if (joined.code == KAFKA_NONE || joined.code == KAFKA_MEMBER_ID_REQUIRED)
+        memcpy(id, ticket->member_id, sizeof ticket->member_id);
+}
+
+static void random_step(struct prng *prng, struct ticket *ticket)
+{
+    char *id = known_ids[prng_below(prng, known_id_count)];
+    const struct group *group = the_group();
+    struct group_caller from = caller(id, group == NULL ? 0 : group->generation);
+    ticket->answer_count = 1; /* Unless it is handed in. */
+    switch (prng_below(prng, 8)) {
+    case 0:
+    case 1:
+    case 2:
+        ticket->answer_count = 0;
+        random_join(prng, ticket, id);
+        return;
+    case 3:
+    case 4: {
+        struct group_synced synced;
+        const struct group_assignment assignment = {from.member_id, SLICE_LITERAL("x")};
+        const struct group_sync sync_event = {
+            .caller = from, .assignments = &assignment, .assignment_count = 1, .ticket = ticket};
+        ticket->answer_count = 0;
+        if (group_coordinator_sync(&coordinator, &sync_event, now, &synced))
+            on_sync(NULL, ticket, &synced);
+        return;
+    }
+    case 5: group_coordinator_heartbeat(&coordinator, &from, now); return;
+    case 6:
+        if (prng_chance(prng, 1, 6))
+            group_coordinator_leave(&coordinator, &from, now);
+        return;
+    case 7:
+        if (stored_group != NULL && group != NULL)
+            group_coordinator_stored(&coordinator, stored_group, stored_number,
+                                     prng_chance(prng, 1, 8) ? KAFKA_NOT_COORDINATOR : KAFKA_NONE,
+                                     now);
+        return;
+    }
+}
+
+/* Whatever clients do, counts agree and every ticket is answered once. */
+static void test_any_order_of_events(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct prng prng;
+        prng_init(&prng, seed);
+        memset(random_tickets, 0, sizeof random_tickets);
+        memset(known_ids, 0, sizeof known_ids);
+        for (int step = 0; step < step_count; step++) {
+            random_step(&prng, &random_tickets[step]);
+            check_counts();
+            /* A member learns its id from the answer that came late. */
+            if (step > 0 && random_tickets[step - 1].code == KAFKA_NONE &&
+                random_tickets[step - 1].member_id[0] != '\0')
+                memcpy(known_ids[prng_below(&prng, known_id_count)],
+                       random_tickets[step - 1].member_id, 128);
+            pass(prng_below(&prng, 200));
+            check_counts();
+        }
+        assert_true(store_count > 100);
+        assert_true(the_group()->generation > 100);
+        group_coordinator_drop(&coordinator, the_group(), KAFKA_NOT_COORDINATOR);
+        store_count = 0;
+        stored_group = NULL;
+        for (int step = 0; step < step_count; step++)
+            assert_int_equal(random_tickets[step].answer_count, 1);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -441,6 +570,7 @@ int main(void)
         TEST(test_the_group_has_a_limit),
         TEST(test_who_may_commit),
         TEST(test_a_loaded_group_goes_on),
+        TEST(test_any_order_of_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
