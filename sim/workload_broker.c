@@ -622,8 +622,8 @@ static void on_power_lost(struct play *play)
 static void judge_servers(struct play *play)
 {
     struct sim_workload_result *result = play->result;
-    const bool may_fail = play->sim->faults.sync_error_per_million > 0 ||
-                          play->sim->faults.write_error_per_million > 0;
+    const bool may_fail = play->sim->options.faults.sync_error_per_million > 0 ||
+                          play->sim->options.faults.write_error_per_million > 0;
     for (uint32_t index = 0; index <= broker_node && !may_fail; index++) {
         const struct sim_node *node = play->sim->nodes[index];
         if (is_over(play) || sim_node_is_up(node))

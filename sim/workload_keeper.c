@@ -897,8 +897,8 @@ static void judge_server(struct play *play)
 {
     struct sim_workload_result *result = play->result;
     const struct sim_node *node = play->sim->nodes[0];
-    const bool may_fail = play->sim->faults.sync_error_per_million > 0 ||
-                          play->sim->faults.write_error_per_million > 0;
+    const bool may_fail = play->sim->options.faults.sync_error_per_million > 0 ||
+                          play->sim->options.faults.write_error_per_million > 0;
     if (result->verdict != SIM_RIGHT || may_fail)
         return;
     if (node->end == SIM_NODE_FATAL) {

@@ -328,12 +328,23 @@ static void on_opened(void *context)
         log_directory_identify(table->directories[i], identity, on_identified, server);
 }
 
+static bool has_directory_online(const struct broker_server *server)
+{
+    for (uint32_t i = 0; i < server->partitions.directory_count; i++)
+        if (!log_directory_is_offline(server->partitions.directories[i]))
+            return true;
+    return false;
+}
+
+/* A broker that can store nothing ends, as Apache's does, so that somebody notices. */
 static void on_tick(struct delay *delay)
 {
     struct broker_server *server = CONTAINER_OF(delay, struct broker_server, tick);
     for (uint32_t i = 0; i < server->partitions.directory_count; i++)
         log_directory_tick(server->partitions.directories[i]);
     delay_queue_add(&server->delays, &server->tick, tick_ms);
+    if (!has_directory_online(server))
+        fail(server, ERR_IO, "every log directory is offline");
 }
 
 static void on_ready(void *context)
