@@ -23,8 +23,21 @@ enum err journal_disk_init(struct journal_disk *disk, struct io *io, struct heap
                                            .item_count = options.writer_count});
 }
 
+static bool has_busy_segment(const struct journal_disk *disk)
+{
+    list_each (link, &disk->retired)
+        if (CONTAINER_OF(link, struct journal_segment, link)->is_busy)
+            return true;
+    return false;
+}
+
 void journal_disk_deinit(struct journal_disk *disk)
 {
+    disk->is_ending = true;
+    if (disk->is_polling)
+        io_cancel(disk->io, &disk->poll_op);
+    while (disk->is_polling || has_busy_segment(disk))
+        io_run(disk->io, UINT64_MAX);
     for (struct list *link = list_pop(&disk->retired); link != NULL;
          link = list_pop(&disk->retired))
         journal_segment_give(CONTAINER_OF(link, struct journal_segment, link));
@@ -118,7 +131,7 @@ static void on_poll(struct io_op *op, int64_t result)
     list_splice(&polled, &disk->polled);
     for (struct list *link = list_pop(&polled); link != NULL; link = list_pop(&polled))
         journal_pump(CONTAINER_OF(link, struct journal, polled_link));
-    if (!list_empty(&disk->retired) || !list_empty(&disk->polled))
+    if (!disk->is_ending && (!list_empty(&disk->retired) || !list_empty(&disk->polled)))
         arm_poll(disk);
 }
 

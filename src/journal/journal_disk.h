@@ -47,6 +47,7 @@ struct journal_disk {
     struct list open;    /* Segments with an open handle, least recently used first. */
     struct io_op poll_op;
     bool is_polling;
+    bool is_ending;
     uint32_t open_count;
     bool is_full;
     bool is_failed;
@@ -59,7 +60,8 @@ struct journal_disk {
 MUST_CHECK enum err journal_disk_init(struct journal_disk *disk, struct io *io, struct heap *heap,
                                       struct diag *diag, struct journal_disk_options options);
 
-/* No journal of it may be open. */
+/* No journal of it may be open. Waits for the handles that are being closed, so never from a done
+ * callback. */
 void journal_disk_deinit(struct journal_disk *disk);
 
 /* Whether size more bytes may be promised now. ERR_NO_SPACE; ERR_IO: the disk has failed. */
