@@ -82,6 +82,7 @@ static int set_up(void **state)
     now = (struct group_now){.ms = 1000, .wall_ms = 5000000};
     memset(tickets, 0, sizeof tickets);
     store_count = 0;
+    stored_group = NULL;
     heap_init(&heap, (struct heap_options){.limit_bytes = 1 << 20, .tracked = true});
     return group_coordinator_init(&coordinator, &heap, options, effects) == ERR_OK ? 0 : -1;
 }

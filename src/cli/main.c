@@ -174,7 +174,8 @@ int main(int argc, char **argv)
 {
     static struct program program;
     const char *complaint = NULL;
-    heap_init(&program.heap, (struct heap_options){.limit_bytes = config_heap_bytes_max});
+    heap_init(&program.heap,
+              (struct heap_options){.limit_bytes = config_heap_bytes_max, .tracked = true});
     if (diag_sink_init(&program.sink, (struct diag_sink_options){.name = "rookery",
                                                                  .level_min = DIAG_INFO}) != ERR_OK)
         return exit_failed;
