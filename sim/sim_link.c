@@ -129,7 +129,8 @@ bool sim_link_send(struct sim_link *link, struct slice bytes, uint64_t timeout_n
 
 static void make_room(struct sim_link *link, size_t size)
 {
-    memmove(link->buffer, link->buffer + link->begin, link->end - link->begin);
+    if (link->end > link->begin)
+        memmove(link->buffer, link->buffer + link->begin, link->end - link->begin);
     link->end -= link->begin;
     link->begin = 0;
     if (size <= link->capacity)
