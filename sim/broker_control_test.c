@@ -4,6 +4,7 @@
 #include "test/unit_test.h"
 
 #include "net/net.h"
+#include "server/broker/zk_session.h"
 #include "server/keeper/keeper_server.h"
 #include "sim/sim_net.h"
 #include "sim/sim_node.h"
@@ -162,14 +163,9 @@ static void start_what_is_asked(struct broker *broker)
         control_take_producer_id(broker->control, producer_id);
 }
 
-static void broker_process(struct sim_node *node, void *argument)
+static struct net *make_net(struct sim_node *node)
 {
-    struct broker *broker = argument;
-    struct shard shard = {
-        .name = "broker", .io = node->io, .heap = &node->heap, .diag = node->diag};
     struct net *net;
-    for (size_t index = 0; index < topic_count_max; index++)
-        broker->hosted[index].is_led = false;
     assert_int_equal(net_init(&net, node->io, &node->heap, node->diag,
                               (struct net_options){
                                   .connection_count_max = 10,
@@ -178,7 +174,17 @@ static void broker_process(struct sim_node *node, void *argument)
                                   .unsent_bytes_max = 1 << 20,
                               }),
                      ERR_OK);
-    assert_int_equal(control_init(&broker->control, &shard, net,
+    return net;
+}
+
+static void broker_process(struct sim_node *node, void *argument)
+{
+    struct broker *broker = argument;
+    struct shard shard = {
+        .name = "broker", .io = node->io, .heap = &node->heap, .diag = node->diag};
+    for (size_t index = 0; index < topic_count_max; index++)
+        broker->hosted[index].is_led = false;
+    assert_int_equal(control_init(&broker->control, &shard, make_net(node),
                                   (struct control_options){
                                       .keeper_connect = "node0:2181/kafka",
                                       .session_timeout_ms = 2000,
@@ -196,6 +202,62 @@ static void broker_process(struct sim_node *node, void *argument)
         io_run(node->io, (uint64_t)poll_ms * 1000000);
         start_what_is_asked(broker);
     }
+}
+
+/* ---- a stranger's node, who deletes one znode ---- */
+
+struct stranger {
+    struct zk_session session;
+    struct zk_request request;
+    bool has_deleted;
+};
+
+static void on_stranger_deleted(struct zk_request *request, const struct keeper_result *result)
+{
+    assert_int_equal(result->code, KEEPER_OK);
+    CONTAINER_OF(request, struct stranger, request)->has_deleted = true;
+}
+
+static void on_stranger_session(void *context)
+{
+    struct stranger *stranger = context;
+    zk_session_send(&stranger->session, &stranger->request);
+}
+
+static void on_stranger_event(void *context)
+{
+    (void)context;
+}
+
+static void stranger_process(struct sim_node *node, void *argument)
+{
+    struct stranger *stranger = argument;
+    assert_int_equal(
+        zk_session_init(
+            &stranger->session, node->io, make_net(node), &node->heap, node->diag,
+            (struct keeper_client_options){.connect = "node0:2181", .session_timeout_ms = 2000},
+            (struct zk_session_handler){on_stranger_session, on_stranger_event, on_stranger_event,
+                                        stranger}),
+        ERR_OK);
+    zk_session_start(&stranger->session);
+    for (;;)
+        io_run(node->io, UINT64_MAX);
+}
+
+static bool has_deleted(void *context)
+{
+    return ((struct stranger *)context)->has_deleted;
+}
+
+static void delete_by_hand(const char *path)
+{
+    static struct stranger stranger;
+    stranger = (struct stranger){
+        .request = {
+            .kind = ZK_REQUEST_DELETE, .path = path, .version = -1, .done = on_stranger_deleted}};
+    sim_node_start(world.sim.nodes[2], stranger_process, &stranger);
+    assert_true(sim_run(&world.sim, UINT64_MAX, has_deleted, &stranger));
+    sim_node_kill(world.sim.nodes[2]);
 }
 
 /* ---- the world ---- */
@@ -431,6 +493,29 @@ static void a_broker_cut_off_registers_again(void **state)
     sim_deinit(&world.sim);
 }
 
+static void a_broker_whose_znode_is_deleted_registers_again(void **state)
+{
+    (void)state;
+    begin(5, (struct sim_faults){0});
+    start_broker(1);
+    wait_until_ready(1);
+    assert_int_equal(create_topic(1, "a"), KAFKA_NONE);
+    const int64_t epoch = control_broker_epoch(world.brokers[1].control);
+    for (int round = 0; round < 2; round++) {
+        delete_by_hand("/kafka/brokers/ids/1");
+        run_ms(1000); /* Less than the session's timeout. */
+        assert_non_null(znode_at("/kafka/brokers/ids/1"));
+    }
+    assert_true(control_broker_epoch(world.brokers[1].control) > epoch);
+    assert_int_equal(control_broker_epoch(world.brokers[1].control),
+                     znode_at("/kafka/brokers/ids/1")->czxid);
+    assert_true(control_is_controller(world.brokers[1].control));
+    assert_true(holds("/kafka/controller_epoch", "1"));
+    assert_true(holds("/kafka/brokers/topics/a/partitions/0/state", "\"leader\":1,"));
+    assert_int_equal(create_topic(1, "b"), KAFKA_NONE);
+    sim_deinit(&world.sim);
+}
+
 static void another_broker_takes_over(void **state)
 {
     (void)state;
@@ -577,6 +662,7 @@ int main(void)
         cmocka_unit_test(topics_outlive_the_keeper),
         cmocka_unit_test(a_killed_broker_takes_its_own_place_at_once),
         cmocka_unit_test(a_broker_cut_off_registers_again),
+        cmocka_unit_test(a_broker_whose_znode_is_deleted_registers_again),
         cmocka_unit_test(another_broker_takes_over),
         cmocka_unit_test(after_every_chaos_everything_agrees),
     };

@@ -42,6 +42,7 @@ struct control {
     struct replica_agent agent;
     struct registration registration;
     struct election election;
+    bool is_electing; /* In this session. */
     struct controller_driver driver;
     struct producer_ids producer_ids;
     struct topic_admin topics;
@@ -145,7 +146,9 @@ static void on_registered(void *context, int64_t broker_epoch)
     control->agent.broker_epoch = broker_epoch;
     diag_info(control->shard->diag, "registered as broker %d, epoch %lld", (int)control->broker_id,
               (long long)broker_epoch);
-    election_begin(&control->election);
+    if (!control->is_electing)
+        election_begin(&control->election);
+    control->is_electing = true;
 }
 
 static void on_refused(void *context, const char *reason)
@@ -227,6 +230,7 @@ static void on_session(void *context)
 static void on_expired(void *context)
 {
     struct control *control = context;
+    control->is_electing = false;
     if (control->phase != PHASE_OPENING)
         election_lose(&control->election);
 }

@@ -7,6 +7,10 @@
 
 enum { read_memory_size = 16384 };
 
+static void create(struct registration *registration);
+static void on_read(struct zk_request *request, const struct keeper_result *result);
+static void on_watch(struct keeper_watch *watch, enum keeper_event_type type);
+
 void registration_init(struct registration *registration, struct registration_options options,
                        struct registration_handler handler)
 {
@@ -15,6 +19,7 @@ void registration_init(struct registration *registration, struct registration_op
         .diag = options.diag,
         .broker_id = options.broker_id,
         .handler = handler,
+        .watch.fired = on_watch,
     };
     snprintf(registration->path, sizeof registration->path, "/brokers/ids/%d",
              (int)options.broker_id);
@@ -24,8 +29,6 @@ static void refuse(struct registration *registration, const char *reason)
 {
     registration->handler.on_refused(registration->handler.context, reason);
 }
-
-static void create(struct registration *registration);
 
 static void on_leftover_deleted(struct zk_request *request, const struct keeper_result *result)
 {
@@ -44,6 +47,23 @@ static void delete_leftover(struct registration *registration, int64_t session_i
     registration->request.version = keeper_any_version;
     registration->request.done = on_leftover_deleted;
     zk_session_send(registration->session, &registration->request);
+}
+
+/* The watch sees to it that a node that vanishes is made anew. */
+static void read(struct registration *registration)
+{
+    registration->request.kind = ZK_REQUEST_GET_DATA;
+    registration->request.watch = &registration->watch;
+    registration->request.done = on_read;
+    zk_session_send(registration->session, &registration->request);
+}
+
+static void tell(struct registration *registration, int64_t broker_epoch)
+{
+    if (registration->broker_epoch == broker_epoch)
+        return;
+    registration->broker_epoch = broker_epoch;
+    registration->handler.on_registered(registration->handler.context, broker_epoch);
 }
 
 static bool has_our_endpoints(const struct registration *registration, struct slice data)
@@ -65,7 +85,7 @@ static bool has_our_endpoints(const struct registration *registration, struct sl
     return true;
 }
 
-static void on_existing_read(struct zk_request *request, const struct keeper_result *result)
+static void on_read(struct zk_request *request, const struct keeper_result *result)
 {
     struct registration *registration = CONTAINER_OF(request, struct registration, request);
     if (result->code == KEEPER_SESSION_EXPIRED)
@@ -79,10 +99,13 @@ static void on_existing_read(struct zk_request *request, const struct keeper_res
         return;
     }
     const int64_t owner = result->stat->ephemeral_owner;
-    if (owner == registration->session->session_id)
-        registration->handler.on_registered(registration->handler.context, result->stat->czxid);
-    else if (owner != 0 && (owner == registration->session->earlier_session_id ||
-                            has_our_endpoints(registration, result->data)))
+    if (owner == registration->session->session_id) {
+        tell(registration, result->stat->czxid);
+        return;
+    }
+    keeper_client_disarm(registration->session->client, &registration->watch);
+    if (owner != 0 && (owner == registration->session->earlier_session_id ||
+                       has_our_endpoints(registration, result->data)))
         delete_leftover(registration, owner);
     else
         refuse(registration, "another broker is registered under this broker.id");
@@ -93,17 +116,24 @@ static void on_created(struct zk_request *request, const struct keeper_result *r
     struct registration *registration = CONTAINER_OF(request, struct registration, request);
     switch (result->code) {
     case KEEPER_OK:
-        registration->handler.on_registered(registration->handler.context,
-                                            result->parts[1].stat->czxid);
+        tell(registration, result->parts[1].stat->czxid);
+        read(registration);
         return;
     case KEEPER_SESSION_EXPIRED: return;
-    case KEEPER_NODE_EXISTS:
-        request->kind = ZK_REQUEST_GET_DATA;
-        request->done = on_existing_read;
-        zk_session_send(registration->session, request);
-        return;
+    case KEEPER_NODE_EXISTS: read(registration); return;
     default: refuse(registration, keeper_code_name(result->code));
     }
+}
+
+static void on_watch(struct keeper_watch *watch, enum keeper_event_type type)
+{
+    struct registration *registration = CONTAINER_OF(watch, struct registration, watch);
+    if (type == KEEPER_WATCH_ENDED)
+        return;
+    if (type == KEEPER_NODE_DELETED)
+        diag_warn(registration->diag, "%s was deleted by somebody else: registering again",
+                  registration->path);
+    read(registration);
 }
 
 /* Created without data and set in one transaction: so its reply carries the czxid. */
@@ -134,6 +164,7 @@ void registration_begin(struct registration *registration, const struct broker_r
     const struct znode_broker broker = {.record = *record, .timestamp_ms = timestamp_ms};
     arena_init(&arena, registration->memory, sizeof registration->memory);
     registration->record = *record;
+    registration->broker_epoch = -1;
     registration->data = znode_json_write_broker(&arena, &broker);
     registration->request.path = registration->path;
     if (registration->data.data == NULL)

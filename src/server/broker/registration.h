@@ -5,6 +5,9 @@
  * by us now: it is removed, so that a restart needs no waiting. A node of anybody else is the end:
  * two brokers may not share an id.
  *
+ * The node is watched: a delete that an earlier process of ours sent, or somebody's hand, may take
+ * it away while the session lives, and it is made again.
+ *
  * Memory: its own. Shard: one owner.
  */
 #ifndef SERVER_BROKER_REGISTRATION_H
@@ -18,7 +21,7 @@
 enum { registration_data_size = 8192 };
 
 struct registration_handler {
-    void (*on_registered)(void *context, int64_t broker_epoch);
+    void (*on_registered)(void *context, int64_t broker_epoch); /* Anew for each node. */
     /* The id is somebody else's, or it cannot be written. */
     void (*on_refused)(void *context, const char *reason);
     void *context;
@@ -30,8 +33,9 @@ struct registration {
     struct registration_handler handler;
     int32_t broker_id;
     struct broker_record record; /* Endpoints and rack; kept by the caller. */
-    int64_t timestamp_ms;
+    int64_t broker_epoch;        /* Of the session's node; -1: not yet. */
     struct zk_request request;
+    struct keeper_watch watch;
     struct keeper_multi_op ops[2];
     struct slice data;
     char path[32];
