@@ -58,7 +58,7 @@ def go(source):
             home = places.CACHE / "go" / program.name
             home.mkdir(parents=True, exist_ok=True)
             shutil.copy(places.HERE / source, home / "main.go")
-            _run(["go", "build", "-mod=mod", "-o", program, f"./{program.name}"], places.CACHE / "go")
+            _run([places.go(), "build", "-mod=mod", "-o", program, f"./{program.name}"], places.CACHE / "go")
     return program
 
 
@@ -67,7 +67,7 @@ def go_test(package):
     program = _place("go-test/" + package.replace(".", "-"))
     with _Lock():
         if not _is_fresh(program, places.CACHE / "stamp" / "go"):
-            _run(["go", "test", "-mod=mod", "-c", "-o", program, package], places.CACHE / "go")
+            _run([places.go(), "test", "-mod=mod", "-c", "-o", program, package], places.CACHE / "go")
     return program
 
 

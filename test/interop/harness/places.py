@@ -36,6 +36,12 @@ def versions():
     return {row[0]: row[1] for row in rows}
 
 
+def go():
+    """The Go that `install` fetched because the machine's is too old, else the machine's."""
+    fetched = CACHE / "toolchain" / "bin" / "go"
+    return fetched if fetched.exists() else "go"
+
+
 def class_path(name):
     """A Java class path: `zookeeper`, `curator`, `kafka2`, `kafka3` or `kafka4`."""
     return f"{CACHE / 'jars' / name}/*"
