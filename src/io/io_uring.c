@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "io/io_uring.h"
 
+#include "io/eager_write.h"
 #include "io/io_posix.h"
 #include "io/send_file.h"
 #include "io/timer_heap.h"
@@ -25,6 +26,7 @@ struct uring {
     struct heap *heap;
     struct diag *diag;
     struct timer_heap timers;
+    struct eager_write eager;
     struct list ready;   /* Ops that go on in the next run without the kernel. */
     struct list backlog; /* Ops for which the submission ring had no room. */
     uint64_t now_ns;
@@ -289,6 +291,21 @@ static void start_truncate(struct uring *uring, struct io_op *op)
         finish_later(uring, op, ftruncate(op->handle, (off_t)op->range.offset) == 0 ? 0 : -errno);
 }
 
+static void start_write(struct uring *uring, struct io_op *op)
+{
+    assert(op->write.vector_count > 0 && op->write.vector_count <= io_vector_count_max);
+    if (eager_write_try(&uring->eager, op))
+        finish_later(uring, op, (int64_t)eager_write_size(op));
+    else
+        act(uring, op);
+}
+
+static void start_sync(struct uring *uring, struct io_op *op)
+{
+    uring->eager.sync_count++;
+    act(uring, op);
+}
+
 static void submit(struct io *io, struct io_op *op)
 {
     struct uring *uring = uring_of(io);
@@ -310,14 +327,14 @@ static void submit(struct io *io, struct io_op *op)
         break;
     case IO_CONNECT: start_connect(uring, op); break;
     case IO_TRUNCATE: start_truncate(uring, op); break;
-    case IO_WRITE:
+    case IO_WRITE: start_write(uring, op); break;
+    case IO_SYNC: start_sync(uring, op); break;
     case IO_SEND:
         assert(op->write.vector_count > 0 && op->write.vector_count <= io_vector_count_max);
         act(uring, op);
         break;
     case IO_OPEN:
     case IO_READ:
-    case IO_SYNC:
     case IO_ALLOCATE:
     case IO_RENAME:
     case IO_UNLINK:
@@ -411,6 +428,13 @@ static void on_moved(struct uring *uring, struct io_op *op, int result)
         act(uring, op);
 }
 
+static void on_synced(struct uring *uring, struct io_op *op, int result)
+{
+    assert(uring->eager.sync_count > 0);
+    uring->eager.sync_count--;
+    finish(uring, op, result);
+}
+
 static void on_accepted(struct uring *uring, struct io_op *op, int result)
 {
     if (result >= 0)
@@ -452,9 +476,9 @@ static void on_acted(struct uring *uring, struct io_op *op, int result)
     case IO_SEND: on_moved(uring, op, result); break;
     case IO_ACCEPT: on_accepted(uring, op, result); break;
     case IO_CONNECT: on_connected(uring, op, result); break;
+    case IO_SYNC: on_synced(uring, op, result); break;
     case IO_OPEN:
     case IO_READ:
-    case IO_SYNC:
     case IO_ALLOCATE:
     case IO_TRUNCATE:
     case IO_RENAME:

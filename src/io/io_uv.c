@@ -2,6 +2,7 @@
 #include "io/io_uv.h"
 
 #include "base/pool.h"
+#include "io/eager_write.h"
 #include "io/io_posix.h"
 #include "io/send_file.h"
 #include "io/timer_heap.h"
@@ -28,6 +29,7 @@ struct uv {
     struct heap *heap;
     struct diag *diag;
     struct timer_heap timers;
+    struct eager_write eager;
     struct list ready;          /* Ops to attempt, or to finish, in the next run. */
     struct list jobs_waiting;   /* File ops for which no job was free. */
     struct pool jobs;           /* Of struct job. */
@@ -214,6 +216,7 @@ static void after_job(uv_work_t *work, int status)
     struct uv *uv = job->uv;
     struct io_op *op = job->op;
     const int64_t result = status == 0 ? job->result : status;
+    uv->eager.sync_count -= op->kind == IO_SYNC;
     pool_release(&uv->jobs, job);
     struct list *waiting = list_pop(&uv->jobs_waiting);
     if (uv->is_ending)
@@ -527,6 +530,20 @@ static void start_close(struct uv *uv, struct io_op *op)
     finish_later(uv, op, result_of(close(op->handle)));
 }
 
+static void start_write(struct uv *uv, struct io_op *op)
+{
+    if (eager_write_try(&uv->eager, op))
+        finish_later(uv, op, (int64_t)eager_write_size(op));
+    else
+        start_job(uv, op);
+}
+
+static void start_sync(struct uv *uv, struct io_op *op)
+{
+    uv->eager.sync_count++;
+    start_job(uv, op);
+}
+
 static void submit(struct io *io, struct io_op *op)
 {
     struct uv *uv = uv_of(io);
@@ -546,10 +563,10 @@ static void submit(struct io *io, struct io_op *op)
     case IO_SEND_FILE: start_output(uv, op); break;
     case IO_CONNECT: start_connect(uv, op); break;
     case IO_CLOSE: start_close(uv, op); break;
+    case IO_WRITE: start_write(uv, op); break;
+    case IO_SYNC: start_sync(uv, op); break;
     case IO_OPEN:
     case IO_READ:
-    case IO_WRITE:
-    case IO_SYNC:
     case IO_ALLOCATE:
     case IO_TRUNCATE:
     case IO_RENAME:
