@@ -8,7 +8,7 @@ enum {
     tick_ms = 1000,
     bind_again_ms = 50,
     bind_attempts_max = 60,
-    receive_bytes_first = 16 * 1024,
+    receive_bytes_first = 64 * 1024,
     open_reply_count_max = 64,
     unsent_bytes_max = 64 << 20,
     send_timeout_ms = 60000,
