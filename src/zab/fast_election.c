@@ -299,7 +299,6 @@ void fast_election_on_wake(struct fast_election *election, uint64_t now_ms,
     } else if (now_ms >= election->resend_at_ms) {
         election->wait_ms = min_u64(2 * election->wait_ms, election->options.wait_ms_max);
         election->resend_at_ms = now_ms + election->wait_ms;
-        effects->reconnects = true;
         tell_all(election, effects);
     }
     plan_wake(election, effects);

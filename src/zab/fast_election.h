@@ -68,7 +68,6 @@ struct fast_election_effects {
     enum fast_election_send send;
     int64_t send_to;                              /* FAST_ELECTION_SEND_ONE */
     struct zk_election_notification notification; /* Its config is the sender's to fill in. */
-    bool reconnects;     /* Nobody was heard: dial those voters that are not connected. */
     bool is_decided;     /* election->state and election->settled are new. */
     uint64_t wake_at_ms; /* fast_election_on_wake is due then; UINT64_MAX: never. */
 };

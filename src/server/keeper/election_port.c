@@ -351,12 +351,6 @@ void election_port_send(struct election_port *port, int64_t to,
         dial(port, peer);
 }
 
-void election_port_connect(struct election_port *port)
-{
-    for (uint32_t index = 0; index < port->peer_count; index++)
-        dial(port, &port->peers[index]);
-}
-
 void election_port_deinit(struct election_port *port)
 {
     net_deinit(port->net);

@@ -62,13 +62,9 @@ MUST_CHECK enum err election_port_listen(struct election_port *port, struct io_a
 MUST_CHECK enum err election_port_add_peer(struct election_port *port, int64_t id,
                                            const struct io_address *address);
 
-/* To a peer, now or as soon as there is a connection; to anybody else that is connected; else to
- * nobody. */
+/* To a peer, which is dialled if it is not connected; to anybody else that is; else to nobody. */
 void election_port_send(struct election_port *port, int64_t to,
                         const struct zk_election_notification *notification);
-
-/* Dials all peers that are not connected. */
-void election_port_connect(struct election_port *port);
 
 /* Closes everything; the memory of connections comes back within the next rounds of the io. */
 void election_port_deinit(struct election_port *port);

@@ -74,8 +74,6 @@ static void send(struct elector *elector, const struct fast_election_effects *ef
 static void carry_out(struct elector *elector, const struct fast_election_effects *effects)
 {
     send(elector, effects);
-    if (effects->reconnects)
-        election_port_connect(&elector->port);
     elector->wake_at_ms = effects->wake_at_ms;
     set_timer(elector);
     if (effects->is_decided)
