@@ -90,7 +90,7 @@ static struct group_weight weigh(const struct ensemble *ensemble, struct ensembl
     return weight;
 }
 
-static bool is_first_of_group(const struct ensemble *ensemble, uint32_t index)
+bool ensemble_is_first_of_group(const struct ensemble *ensemble, uint32_t index)
 {
     for (uint32_t before = 0; before < index; before++)
         if (ensemble->members[before].group == ensemble->members[index].group)
@@ -103,7 +103,7 @@ static bool wins_groups(const struct ensemble *ensemble, struct ensemble_set set
     uint32_t group_count = 0;
     uint32_t won_count = 0;
     for (uint32_t index = 0; index < ensemble->member_count; index++) {
-        if (!is_first_of_group(ensemble, index))
+        if (!ensemble_is_first_of_group(ensemble, index))
             continue;
         const struct group_weight weight = weigh(ensemble, set, ensemble->members[index].group);
         group_count += weight.whole > 0;

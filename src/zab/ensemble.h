@@ -61,6 +61,9 @@ bool ensemble_is_voter(const struct ensemble *ensemble, int64_t id);
 /* The weight that a member has in an election: 1 without groups, 0 if it is unknown. */
 int64_t ensemble_weight(const struct ensemble *ensemble, int64_t id);
 
+/* Whether members[index] is in a group, and none before it is in the same. */
+bool ensemble_is_first_of_group(const struct ensemble *ensemble, uint32_t index);
+
 /* Adds a voter; whoever is none is left out, as its word does not count. */
 void ensemble_set_add(const struct ensemble *ensemble, struct ensemble_set *set, int64_t id);
 
