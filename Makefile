@@ -169,6 +169,11 @@ $(OUT)/crash/%: test/crash/%.c $(HAND_SRC) $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -D_GNU_SOURCE $(LDFLAGS) -o $@ $(filter %.c,$^) $(LIB) $(LDLIBS)
 
+# Parts of ours that stand alone among other people's servers.
+$(OUT)/interop/%: test/interop/%.c $(LIB)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -D_GNU_SOURCE $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
+
 build/bench/%: bench/%.c $(HAND_SRC)
 	@mkdir -p $(@D)
 	@$(MAKE) --no-print-directory -s BUILD=release build/release/librookery.a
