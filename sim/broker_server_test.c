@@ -624,6 +624,44 @@ static void test_a_group_survives_a_restart(void **state)
     assert_true(slice_equal_text(synced.assignment, "mine"));
 }
 
+/* acks=all is answered when the client's time is over, as Apache's delayed produce is; what is on
+ * its way becomes durable all the same, also when the broker stops meanwhile. */
+static void test_a_slow_disk_outlasts_a_produce(void **state)
+{
+    (void)state;
+    dial();
+    create_topic("t", 1);
+    const struct slice sent = make_batch("x", 200);
+    const uint32_t record_count = load_u32(sent.data + 57);
+    assert_int_equal(produce("t", -1, sent).error_code, KAFKA_NONE);
+    const uint64_t sync_ns_mean = world.sim.faults.sync_ns_mean;
+    world.sim.faults.sync_ns_mean = (uint64_t)1000000 * ms;
+    const uint64_t before_ns = io_now_ns(world.node->io);
+    const struct kafka_produce_reply_topics_partitions late = produce("t", -1, sent);
+    const uint64_t waited_ns = io_now_ns(world.node->io) - before_ns;
+    assert_int_equal(late.error_code, KAFKA_REQUEST_TIMED_OUT);
+    assert_int_equal(late.base_offset, record_count);
+    assert_true(waited_ns >= (uint64_t)1000 * ms && waited_ns < (uint64_t)1100 * ms);
+    assert_true(world.broker->late_produce_bytes > 0);
+    assert_int_equal(produce("t", 1, sent).error_code, KAFKA_NONE); /* The page cache is fast. */
+
+    const struct fetch behind = {
+        .session_epoch = -1, .offset = record_count, .min_bytes = 1, .max_wait_ms = 10};
+    struct kafka_fetch_reply reply = fetch_now("t", behind);
+    assert_int_equal(only(&reply).records.size, 0); /* Not visible before it is durable. */
+    world.sim.faults.sync_ns_mean = sync_ns_mean;
+    for (int i = 0; i < rounds_max && world.broker->late_produce_bytes > 0; i++)
+        io_run(world.node->io, UINT64_MAX);
+    reply = fetch_now("t", behind);
+    assert_int_equal(only(&reply).records.size, 2 * sent.size);
+    settle();
+    assert_int_equal(world.broker->requests.used_count, 0);
+
+    world.sim.faults.sync_ns_mean = (uint64_t)1000000 * ms;
+    assert_int_equal(produce("t", -1, sent).error_code, KAFKA_REQUEST_TIMED_OUT);
+    world.sim.faults.sync_ns_mean = sync_ns_mean;
+}
+
 static void load_once(int16_t acks, int64_t *offset)
 {
     const struct slice batch = make_batch("0123456789012345678901234567890123456789", 16000);
@@ -667,6 +705,7 @@ int main(void)
         TEST(test_offsets_survive_a_restart),
         TEST(test_offsets_go_with_their_topic),
         TEST(test_a_group_survives_a_restart),
+        TEST(test_a_slow_disk_outlasts_a_produce),
         TEST(test_hot_paths_do_not_allocate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

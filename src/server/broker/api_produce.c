@@ -4,7 +4,11 @@
 #include "server/broker/broker_server.h"
 #include "wire/gen/kafka.h"
 
-enum { retry_ms = 2 };
+enum {
+    retry_ms = 2,
+    late_bytes_each = 64 * 1024, /* What a request holds at least: itself and its buffer. */
+    late_bytes_max = 64 << 20,   /* Of requests that are answered but not yet on the disk. */
+};
 
 enum acks { ACKS_ALL = -1, ACKS_NONE = 0, ACKS_LEADER = 1 };
 
@@ -12,6 +16,8 @@ struct produce_item {
     struct partition_append append;
     struct produce_state *state;
     struct kafka_produce_reply_topics_partitions *reply;
+    bool is_settled; /* The client need not wait for it any more. */
+    bool is_done;
 };
 
 struct produce_state {
@@ -20,11 +26,14 @@ struct produce_state {
     struct produce_item *items;
     uint32_t item_count; /* Started; those behind wait for room in the store. */
     uint32_t open_count; /* Not done. */
+    uint32_t unsettled_count;
     int32_t topic_index; /* Where to go on. */
     int32_t partition_index;
-    uint64_t wait_until_ns; /* For room; 0: it has not waited yet. */
+    uint64_t wait_until_ns; /* As long as the client is willing to. */
+    uint64_t late_bytes;    /* Counted in the server's; 0: it has not been answered early. */
     bool has_error;
     bool is_starting;
+    bool is_waiting_for_room;
 };
 
 static void start(struct produce_state *state);
@@ -37,6 +46,13 @@ static void set_code(struct produce_state *state,
     reply->log_append_time_ms = -1;
     reply->log_start_offset = -1;
     state->has_error |= code != KAFKA_NONE;
+}
+
+static void set_result(struct produce_item *item)
+{
+    item->reply->base_offset = item->append.base_offset;
+    item->reply->log_append_time_ms = item->append.log_append_time_ms;
+    item->reply->log_start_offset = item->append.log_start_offset;
 }
 
 /* With acks 0 nothing is said; an error closes the connection, so that the client learns of it. */
@@ -52,21 +68,98 @@ static void finish(struct produce_state *state)
         broker_request_end(request);
 }
 
+/* The client gets its answer, but something is still on its way. What is not settled has taken too
+ * long for the client; it may become durable later, as with Apache's broker. */
+static void answer_early(struct produce_state *state)
+{
+    struct broker_request *request = state->request;
+    const struct kafka_produce_request *body = request->body;
+    assert(state->open_count > 0 && state->late_bytes == 0);
+    for (uint32_t i = 0; i < state->item_count; i++) {
+        struct produce_item *item = &state->items[i];
+        if (item->is_done)
+            continue;
+        set_result(item);
+        if (!item->is_settled)
+            item->reply->error_code = KAFKA_REQUEST_TIMED_OUT;
+        state->late_bytes += max_u64(item->append.size, late_bytes_each);
+    }
+    request->server->late_produce_bytes += state->late_bytes;
+    broker_request_answer(request, body->acks == ACKS_NONE ? NULL : &state->reply);
+}
+
+/* Whether no item needs the client to wait any more, though some are on their way. */
+static bool can_answer_early(const struct produce_state *state)
+{
+    const struct kafka_produce_request *body = state->request->body;
+    const bool will_close = body->acks == ACKS_NONE && state->has_error;
+    return state->unsettled_count == 0 && state->late_bytes == 0 && !will_close;
+}
+
+static void go_on(struct produce_state *state)
+{
+    if (state->is_starting || state->is_waiting_for_room)
+        return;
+    if (state->open_count > 0) {
+        if (can_answer_early(state))
+            answer_early(state);
+    } else if (state->late_bytes > 0) {
+        state->request->server->late_produce_bytes -= state->late_bytes;
+        broker_request_end(state->request);
+    } else {
+        finish(state);
+    }
+}
+
+static void settle(struct produce_item *item)
+{
+    if (item->is_settled)
+        return;
+    item->is_settled = true;
+    assert(item->state->unsettled_count > 0);
+    item->state->unsettled_count--;
+}
+
 static void on_appended(struct partition_append *append, enum error_code code)
 {
     struct produce_item *item = CONTAINER_OF(append, struct produce_item, append);
     struct produce_state *state = item->state;
-    if (code == KAFKA_NONE) {
-        item->reply->base_offset = append->base_offset;
-        item->reply->log_append_time_ms = append->log_append_time_ms;
-        item->reply->log_start_offset = append->log_start_offset;
-    } else {
+    if (code == KAFKA_NONE)
+        set_result(item);
+    else
         set_code(state, item->reply, code);
-    }
+    settle(item);
+    item->is_done = true;
     assert(state->open_count > 0);
-    if (--state->open_count == 0 && !state->is_starting &&
-        !delay_is_running(&state->request->delay))
-        finish(state);
+    state->open_count--;
+    go_on(state);
+}
+
+/* Without acks=all the client waits for the page cache only, not for the synced records of others
+ * in front. */
+static void on_written(struct partition_append *append)
+{
+    struct produce_item *item = CONTAINER_OF(append, struct produce_item, append);
+    settle(item);
+    go_on(item->state);
+}
+
+static void on_late(struct delay *delay)
+{
+    answer_early(CONTAINER_OF(delay, struct broker_request, delay)->state);
+}
+
+/* Without a time limit of the client's, it waits as long as the disk takes. */
+static void wait_for_disk(struct produce_state *state)
+{
+    const struct kafka_produce_request *body = state->request->body;
+    struct broker_server *server = state->request->server;
+    if (body->acks != ACKS_ALL || body->timeout_ms <= 0)
+        return;
+    const uint64_t now_ns = io_now_ns(server->io);
+    const uint64_t left_ns = state->wait_until_ns - min_u64(now_ns, state->wait_until_ns);
+    state->request->delay.expired = on_late;
+    delay_queue_add(&server->delays, &state->request->delay, div_ceil(left_ns, 1000000));
 }
 
 /* One record of the batch is to blame: clients can drop it and send the rest again. */
@@ -156,12 +249,17 @@ static bool start_one(struct produce_state *state, struct slice topic,
     item->append.size = (uint32_t)asked->records.size;
     item->append.durability = durability(state->request);
     item->append.done = on_appended;
-    code = partition_store_append(partition->store, &item->append);
+    if (item->append.durability == PARTITION_WRITTEN)
+        item->append.written = on_written;
+    const bool has_room = state->request->server->late_produce_bytes < late_bytes_max;
+    code = has_room ? partition_store_append(partition->store, &item->append)
+                    : KAFKA_THROTTLING_QUOTA_EXCEEDED;
     if (code == KAFKA_THROTTLING_QUOTA_EXCEEDED)
         return false;
     if (code == KAFKA_NONE) {
         state->item_count++;
         state->open_count++;
+        state->unsettled_count++;
     } else {
         set_code(state, reply, code);
     }
@@ -170,22 +268,21 @@ static bool start_one(struct produce_state *state, struct slice topic,
 
 static void on_retry(struct delay *delay)
 {
-    start(CONTAINER_OF(delay, struct broker_request, delay)->state);
+    struct produce_state *state = CONTAINER_OF(delay, struct broker_request, delay)->state;
+    state->is_waiting_for_room = false;
+    start(state);
 }
 
 /* False: it has waited as long as the client is willing to. */
-static bool may_wait(struct produce_state *state)
+static bool may_wait(const struct produce_state *state)
 {
-    const struct kafka_produce_request *body = state->request->body;
-    const uint64_t now_ns = io_now_ns(state->request->server->io);
-    if (state->wait_until_ns == 0)
-        state->wait_until_ns = now_ns + (uint64_t)max_i64(body->timeout_ms, 0) * 1000000;
-    return now_ns < state->wait_until_ns;
+    return io_now_ns(state->request->server->io) < state->wait_until_ns;
 }
 
 static void wait_for_room(struct produce_state *state)
 {
     broker_request_hold(state->request);
+    state->is_waiting_for_room = true;
     state->request->delay.expired = on_retry;
     delay_queue_add(&state->request->server->delays, &state->request->delay, retry_ms);
 }
@@ -212,8 +309,10 @@ static void start(struct produce_state *state)
         state->partition_index = 0;
     }
     state->is_starting = false;
-    if (state->open_count == 0)
-        finish(state);
+    if (state->unsettled_count > 0)
+        wait_for_disk(state);
+    else
+        go_on(state);
 }
 
 static void refuse(struct produce_state *state, enum error_code code)
@@ -263,6 +362,8 @@ void api_produce(struct broker_request *request)
     uint32_t partition_count = 0;
     if (state != NULL) {
         state->request = request;
+        state->wait_until_ns =
+            io_now_ns(request->server->io) + (uint64_t)max_i64(body->timeout_ms, 0) * 1000000;
         request->state = state;
         if (prepare_reply(state, &partition_count))
             state->items =

@@ -146,16 +146,20 @@ void broker_request_hold(struct broker_request *request)
     request->connection->hold_count++;
 }
 
-/* The last touch of request. A connection that it held goes on. */
-static void finish(struct broker_request *request)
+/* Lends: the connection that it held; NULL: it held none. */
+static struct broker_connection *leave_connection(struct broker_request *request)
 {
     struct broker_connection *connection = request->connection;
-    const bool held = request->is_holding && connection != NULL;
-    delay_queue_remove(&request->server->delays, &request->delay);
     if (connection != NULL)
         list_remove(&request->link);
-    request_release(request);
-    if (!held)
+    request->connection = NULL;
+    return request->is_holding ? connection : NULL;
+}
+
+/* One request fewer holds the connection, which may be NULL. */
+static void go_on(struct broker_connection *connection)
+{
+    if (connection == NULL)
         return;
     assert(connection->hold_count > 0);
     if (--connection->hold_count == 0 && connection->is_paused) {
@@ -164,9 +168,19 @@ static void finish(struct broker_request *request)
     }
 }
 
+/* The last touch of request. A connection that it held goes on. */
+static void finish(struct broker_request *request)
+{
+    struct broker_connection *held = leave_connection(request);
+    delay_queue_remove(&request->server->delays, &request->delay);
+    request_release(request);
+    go_on(held);
+}
+
 void broker_request_end(struct broker_request *request)
 {
-    net_reply_drop(request->reply);
+    if (request->reply != NULL)
+        net_reply_drop(request->reply);
     finish(request);
 }
 
@@ -218,8 +232,10 @@ static void put_cuts(struct net_message *message, const struct wire_writer *writ
     message->cut_count = range_count;
 }
 
-void broker_request_reply_files(struct broker_request *request, const void *reply,
-                                const struct broker_file_range *ranges, uint32_t range_count)
+/* NULL: no memory. */
+static struct net_message *encode_reply(struct broker_request *request, const void *reply,
+                                        const struct broker_file_range *ranges,
+                                        uint32_t range_count)
 {
     const struct wire_record *record = request->api->reply;
     const size_t head = has_flexible_header(request) ? 9 : 8;
@@ -234,11 +250,8 @@ void broker_request_reply_files(struct broker_request *request, const void *repl
         message = net_message_acquire(request->server->heap,
                                       (struct net_message_options){.capacity = (uint32_t)inside,
                                                                    .cut_capacity = range_count});
-    if (message == NULL) {
-        drop_ranges(ranges, range_count);
-        broker_request_fail(request, "no memory is left for the reply");
-        return;
-    }
+    if (message == NULL)
+        return NULL;
     struct wire_writer writer = wire_writer_of(message->data, inside);
     writer.cuts = cuts;
     writer.cut_count_max = range_count;
@@ -250,8 +263,39 @@ void broker_request_reply_files(struct broker_request *request, const void *repl
     assert(writer.used == inside);
     message->size = (uint32_t)inside;
     put_cuts(message, &writer, ranges, range_count);
+    return message;
+}
+
+static const char no_memory_for_reply[] = "no memory is left for the reply";
+
+void broker_request_reply_files(struct broker_request *request, const void *reply,
+                                const struct broker_file_range *ranges, uint32_t range_count)
+{
+    struct net_message *message = encode_reply(request, reply, ranges, range_count);
+    if (message == NULL) {
+        drop_ranges(ranges, range_count);
+        broker_request_fail(request, no_memory_for_reply);
+        return;
+    }
     net_reply_send(request->reply, message);
     finish(request);
+}
+
+void broker_request_answer(struct broker_request *request, const void *reply)
+{
+    struct net_message *message = reply == NULL ? NULL : encode_reply(request, reply, NULL, 0);
+    struct net_connection *net = request->connection == NULL ? NULL : request->connection->net;
+    if (message != NULL)
+        net_reply_send(request->reply, message);
+    else
+        net_reply_drop(request->reply);
+    request->reply = NULL;
+    delay_queue_remove(&request->server->delays, &request->delay);
+    struct broker_connection *held = leave_connection(request);
+    if (reply == NULL || message != NULL)
+        go_on(held);
+    else if (net != NULL)
+        net_connection_close(net, no_memory_for_reply, false);
 }
 
 void broker_request_reply(struct broker_request *request, const void *reply)

@@ -53,7 +53,7 @@ struct broker_request {
     struct broker_server *server;
     struct broker_connection *connection; /* NULL once it is closed. */
     const struct broker_api *api;
-    struct net_reply *reply;
+    struct net_reply *reply; /* NULL: it has been answered. */
     struct net_buffer *buffer;
     void *block; /* Newest of the memory blocks. */
     size_t block_bytes;
@@ -97,6 +97,10 @@ struct broker_file_range {
 };
 void broker_request_reply_files(struct broker_request *request, const void *reply,
                                 const struct broker_file_range *ranges, uint32_t range_count);
+
+/* Replies, or with NULL says nothing, but the request goes on without its client: it keeps its
+ * memory and its receive buffer, and broker_request_end ends it. Its delay is stopped. */
+void broker_request_answer(struct broker_request *request, const void *reply);
 
 /* No later request of this connection starts before this one ends; called inside the handler. */
 void broker_request_hold(struct broker_request *request);

@@ -52,6 +52,8 @@ struct broker_server {
     struct delay_queue delays;
     struct delay tick;
     struct broker_request_pool requests;
+    uint64_t
+        late_produce_bytes; /* Held by Produce requests that are answered, but not on the disk. */
     struct list connections;
 
     struct io_address bound[broker_listener_count_max];

@@ -367,7 +367,10 @@ static void on_appended(struct journal_append *journal_append, enum err err)
     struct partition_store *store = append->store;
     if (err == ERR_OK && store->offline_reason == NULL) {
         append->is_reached = true;
-        progress(store);
+        if (store->appends.next == &append->link)
+            progress(store);
+        else if (append->written != NULL)
+            append->written(append);
         return;
     }
     /* Duplicates behind it wait for nothing else. */

@@ -140,6 +140,9 @@ struct partition_append {
     uint32_t size;
     enum partition_durability durability;
     void (*done)(struct partition_append *append, enum error_code code);
+    /* NULL allowed. Runs before done when the append has what it asked for, but not everything in
+     * front of it has: consumers do not see it yet. */
+    void (*written)(struct partition_append *append);
     /* Results, valid once partition_store_append has returned NONE. */
     int64_t base_offset;
     int64_t last_offset;
