@@ -293,6 +293,56 @@ static void test_reads_wait_for_own_writes(void **state)
     end(&world);
 }
 
+/* A write that cannot be understood has no zxid: it tells that of the write before it. */
+static void test_refused_writes_wait_for_earlier_ones(void **state)
+{
+    (void)state;
+    start(&world);
+    connect_client(&world, 10000);
+    uint8_t cut[8];
+    send_create(&world.client, "/a", 0);
+    send_create(&world.client, "/b", 0);
+    begin(&world.client, cut, OP_CREATE, NULL);
+    send_frame(&world.client, cut, sizeof cut);
+    await(&world, 4);
+    assert_int_equal(CODE_MARSHALLING_ERROR, world.client.code);
+    assert_int_equal(world.server->keeper.zxid_applied, load_i64(world.client.last + 4));
+    stop_server(&world);
+    end(&world);
+}
+
+static void test_unknown_operations_have_no_zxid(void **state)
+{
+    (void)state;
+    start(&world);
+    connect_client(&world, 10000);
+    uint8_t frame[8];
+    begin(&world.client, frame, (enum op)42, NULL);
+    send_frame(&world.client, frame, sizeof frame);
+    await(&world, 2);
+    assert_int_equal(CODE_UNIMPLEMENTED, world.client.code);
+    assert_int_equal(-1, load_i64(world.client.last + 4));
+    await(&world, 3);
+    assert_true(world.client.is_closed);
+    stop_server(&world);
+    end(&world);
+}
+
+static void test_a_malformed_auth_packet_has_no_answer(void **state)
+{
+    (void)state;
+    start(&world);
+    connect_client(&world, 10000);
+    uint8_t frame[8];
+    begin(&world.client, frame, OP_AUTH, NULL);
+    send_frame(&world.client, frame, sizeof frame);
+    await(&world, 2);
+    assert_true(world.client.is_closed);
+    assert_int_equal(1, world.client.frame_count); /* Of the handshake. */
+    stop_server(&world);
+    end(&world);
+}
+
 static void test_an_expired_session_takes_its_ephemerals(void **state)
 {
     (void)state;
@@ -460,6 +510,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_writes_survive_a_restart),
         cmocka_unit_test(test_reads_wait_for_own_writes),
+        cmocka_unit_test(test_refused_writes_wait_for_earlier_ones),
+        cmocka_unit_test(test_unknown_operations_have_no_zxid),
+        cmocka_unit_test(test_a_malformed_auth_packet_has_no_answer),
         cmocka_unit_test(test_an_expired_session_takes_its_ephemerals),
         cmocka_unit_test(test_snapshots_while_serving),
         cmocka_unit_test(test_damage_is_refused),

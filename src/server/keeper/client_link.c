@@ -272,14 +272,16 @@ static void create_session(struct client_link *client, struct net_reply *reply)
     client->keeper.session_id = keeper_next_session_id(&server->keeper);
     client->phase = CLIENT_LINK_CONNECTING;
     net_connection_pause(client->net);
-    keeper_write_start(server,
-                       &(struct keeper_write_request){.client = client,
-                                                      .reply = reply,
-                                                      .type = OP_CREATE_SESSION,
-                                                      .session_id = client->keeper.session_id,
-                                                      .body = slice_of(timeout, 4),
-                                                      /* Deleting, to make room, needs a session. */
-                                                      .is_essential = true});
+    const enum code code = keeper_write_start(
+        server, &(struct keeper_write_request){.client = client,
+                                               .reply = reply,
+                                               .type = OP_CREATE_SESSION,
+                                               .session_id = client->keeper.session_id,
+                                               .body = slice_of(timeout, 4),
+                                               /* Deleting, to make room, needs a session. */
+                                               .is_essential = true});
+    if (code != CODE_OK)
+        client_link_on_session(client, reply, code);
 }
 
 static void resume_session(struct client_link *client, struct net_reply *reply,
@@ -410,9 +412,14 @@ static void run_auth(struct client_link *client, const struct request *request)
     struct keeper_server *server = client->server;
     struct zk_auth_request auth;
     struct slice body = request->body;
-    enum code code = CODE_AUTH_FAILED;
-    if (wire_decode(&zk_auth_request_wire, 0, &body, &server->arena, &auth) == ERR_OK)
-        code = keeper_connection_auth(&server->keeper, &client->keeper, auth.scheme, auth.auth);
+    if (wire_decode(&zk_auth_request_wire, 0, &body, &server->arena, &auth) != ERR_OK) {
+        client->outstanding_count--;
+        net_reply_drop(request->reply);
+        close_link(client, "the auth packet is malformed", false);
+        return;
+    }
+    const enum code code =
+        keeper_connection_auth(&server->keeper, &client->keeper, auth.scheme, auth.auth);
     reply_code(client, request, 0, code);
     if (code == CODE_OK)
         return;
@@ -420,10 +427,11 @@ static void run_auth(struct client_link *client, const struct request *request)
     close_link(client, "authentication failed", true);
 }
 
+/* No transaction has to do with it, says the zxid. */
 static void refuse(struct client_link *client, const struct request *request, enum code code,
                    const char *reason)
 {
-    reply_code(client, request, client->server->keeper.zxid_applied, code);
+    reply_code(client, request, -1, code);
     close_link(client, reason, true);
 }
 
@@ -470,7 +478,9 @@ static bool is_held_up(const struct client_link *client)
     return client->barrier_zxid > client->server->keeper.zxid_applied;
 }
 
-static void wait_for_barrier(struct client_link *client, const struct request *request)
+/* code: what client_wait says of it. */
+static void wait_for_barrier(struct client_link *client, const struct request *request,
+                             enum code code)
 {
     struct client_wait *wait = wait_acquire(client->server);
     if (wait == NULL) {
@@ -482,6 +492,7 @@ static void wait_for_barrier(struct client_link *client, const struct request *r
     wait->client = client;
     wait->reply = request->reply;
     wait->frame = request->frame;
+    wait->code = code;
     wait->started_at_ns = request->started_at_ns;
     wait->buffer = net_connection_buffer(client->net);
     net_buffer_acquire(wait->buffer);
@@ -490,18 +501,24 @@ static void wait_for_barrier(struct client_link *client, const struct request *r
     list_push(&client->barrier->waits, &wait->link);
 }
 
+/* A refusal comes behind the link's earlier writes too: it tells their zxid. */
 static void on_write(struct client_link *client, const struct request *request)
 {
     struct keeper_server *server = client->server;
     const bool is_close = request->header.type == OP_CLOSE_SESSION;
-    keeper_write_start(server, &(struct keeper_write_request){
-                                   .client = client,
-                                   .reply = request->reply,
-                                   .xid = request->header.xid,
-                                   .type = request->header.type,
-                                   .session_id = client->keeper.session_id,
-                                   .body = is_close ? SLICE_LITERAL("") : request->body,
-                                   .is_essential = is_close || request->header.type == OP_DELETE});
+    const enum code code = keeper_write_start(
+        server, &(struct keeper_write_request){.client = client,
+                                               .reply = request->reply,
+                                               .xid = request->header.xid,
+                                               .type = request->header.type,
+                                               .session_id = client->keeper.session_id,
+                                               .body = is_close ? SLICE_LITERAL("") : request->body,
+                                               .is_essential =
+                                                   is_close || request->header.type == OP_DELETE});
+    if (code != CODE_OK && is_held_up(client))
+        wait_for_barrier(client, request, code);
+    else if (code != CODE_OK)
+        reply_code(client, request, server->keeper.zxid_applied, code);
     if (keeper_write_is_saturated(server))
         pause(client);
 }
@@ -512,7 +529,7 @@ static void on_read(struct client_link *client, const struct request *request)
     if (request->header.type == OP_SYNC && keeper_write_last(client->server) != NULL)
         client_link_set_barrier(client, keeper_write_last(client->server));
     if (is_held_up(client))
-        wait_for_barrier(client, request);
+        wait_for_barrier(client, request, CODE_OK);
     else
         run(client, request);
 }
@@ -573,6 +590,8 @@ void client_link_run_wait(struct client_wait *wait)
     if (client->net == NULL || decode_header(&request, &server->arena) != ERR_OK) {
         client->outstanding_count--;
         net_reply_drop(wait->reply);
+    } else if (wait->code != CODE_OK) {
+        reply_code(client, &request, server->keeper.zxid_applied, wait->code);
     } else {
         run(client, &request);
     }

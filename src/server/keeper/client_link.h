@@ -62,6 +62,7 @@ struct client_wait {
     struct net_reply *reply;
     struct net_buffer *buffer;
     struct slice frame;
+    enum code code; /* CODE_OK: it is run. Otherwise it was refused, and this is its answer. */
     uint64_t started_at_ns;
 };
 

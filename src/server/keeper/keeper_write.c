@@ -204,22 +204,6 @@ static void submit(struct keeper_server *server, struct keeper_write *write,
         io_fatal(server->shard->io, "the journal refuses what it admitted: %s", err_text(err));
 }
 
-static enum code refuse(struct keeper_server *server, const struct keeper_write_request *request,
-                        enum code code)
-{
-    struct client_link *client = request->client;
-    if (client == NULL)
-        return code;
-    if (request->type == OP_CREATE_SESSION) {
-        client_link_on_session(client, request->reply, code);
-        return code;
-    }
-    const struct zk_reply_header header = {request->xid, server->keeper.zxid_applied, code};
-    client_link_reply(client, request->reply, reply_frame_header(server->shard->heap, &header),
-                      io_now_ns(server->shard->io));
-    return code;
-}
-
 /* Disk and memory are looked at before a zxid is taken: afterwards there is no way back. */
 static enum code admit(struct keeper_server *server, const struct keeper_write_request *request)
 {
@@ -244,10 +228,10 @@ enum code keeper_write_start(struct keeper_server *server,
 {
     enum code code = admit(server, request);
     if (code != CODE_OK)
-        return refuse(server, request, code);
+        return code;
     struct keeper_write *write = acquire(server);
     if (write == NULL)
-        return refuse(server, request, CODE_SYSTEM_ERROR);
+        return CODE_SYSTEM_ERROR;
 
     struct txn txn;
     const struct keeper_request prepared = prepare_request(server, request);
@@ -264,7 +248,7 @@ enum code keeper_write_start(struct keeper_server *server,
     list_init(&write->waits);
     if (code != CODE_OK) {
         release(server, write);
-        return refuse(server, request, code);
+        return code;
     }
     submit(server, write, request, &txn);
     return CODE_OK;

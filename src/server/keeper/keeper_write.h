@@ -43,7 +43,7 @@ struct keeper_write {
 /* One write, as it is asked for. */
 struct keeper_write_request {
     struct client_link *client; /* NULL: the server's own. */
-    struct net_reply *reply;    /* Takes it; NULL: no answer is wanted. */
+    struct net_reply *reply;    /* NULL: no answer is wanted. */
     int32_t xid;
     int32_t type;
     int64_t session_id;
@@ -51,8 +51,8 @@ struct keeper_write_request {
     bool is_essential; /* Frees what others hold: may use the disk's reserve. */
 };
 
-/* The answer is sent when it is known, which may be at once. CODE_OK: the write is on its way;
- * anything else: nothing was written, and the answer says so already. */
+/* CODE_OK: the write is on its way, takes reply and answers it when the outcome is known. Anything
+ * else is the answer, which is the caller's to give: nothing was written. */
 enum code keeper_write_start(struct keeper_server *server,
                              const struct keeper_write_request *request);
 
