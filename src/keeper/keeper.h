@@ -96,6 +96,7 @@ struct keeper_reply {
     int32_t type;                       /* In a multi_read: get_data or get_children. */
     const struct keeper_reply *replies; /* multi_read */
     int32_t reply_count;
+    bool has_replies; /* multi_read: they are told, even if code is not CODE_OK. */
 };
 
 /* A keeper with the built-in znodes, at zxid 0. now_ms is the monotonic clock of sessions.

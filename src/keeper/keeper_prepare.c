@@ -115,14 +115,14 @@ static bool has_byte(struct slice path, char byte)
 
 /* --- create --- */
 
-static enum code check_ttl(const struct preparation *work, const struct create_mode *mode,
-                           int64_t ttl_ms)
+static enum code check_ttl(const struct preparation *work, const struct create_arguments *create,
+                           const struct create_mode *mode)
 {
-    if (!mode->ttl)
-        return ttl_ms >= 0 ? CODE_BAD_ARGUMENTS : CODE_OK;
+    if (!mode->ttl) /* Apache's server ends on a createTTL without the flag and below zero. */
+        return create->type == OP_CREATE_TTL ? CODE_BAD_ARGUMENTS : CODE_OK;
     if (!work->keeper->options.extended_types_enabled)
         return CODE_UNIMPLEMENTED;
-    return ttl_ms > 0 && ttl_ms <= TREE_TTL_MS_MAX ? CODE_OK : CODE_BAD_ARGUMENTS;
+    return create->ttl_ms > 0 && create->ttl_ms <= TREE_TTL_MS_MAX ? CODE_OK : CODE_BAD_ARGUMENTS;
 }
 
 /* The path with the number behind it; null: the arena is full. */
@@ -143,7 +143,7 @@ static enum code check_create(const struct preparation *work, const struct creat
 {
     if (mode == NULL)
         return CODE_BAD_ARGUMENTS;
-    enum code code = check_ttl(work, mode, create->ttl_ms);
+    enum code code = check_ttl(work, create, mode);
     if (code == CODE_OK)
         code = check_session(work);
     if (code != CODE_OK)
@@ -654,22 +654,41 @@ static enum code rewrite_create(struct request *request)
     return CODE_OK;
 }
 
-static enum code decode_multi_request(const struct preparation *work, struct slice *input,
-                                      struct request *request)
+static bool is_multi_type(int32_t type)
 {
-    switch (request->type) {
+    switch (type) {
     case OP_CREATE:
     case OP_CREATE2:
     case OP_CREATE_CONTAINER:
-    case OP_CREATE_TTL: {
-        const enum code code = decode_request(work, input, request);
-        return code == CODE_OK ? rewrite_create(request) : code;
-    }
+    case OP_CREATE_TTL:
     case OP_DELETE:
     case OP_SET_DATA:
-    case OP_CHECK: return decode_request(work, input, request);
+    case OP_CHECK: return true;
     }
-    return CODE_MARSHALLING_ERROR;
+    return false;
+}
+
+static struct slice path_of(const struct request *request)
+{
+    switch (request->type) {
+    case OP_DELETE: return request->as.delete.path;
+    case OP_SET_DATA: return request->as.set_data.path;
+    case OP_CHECK: return request->as.check.path;
+    }
+    return request->as.create.path;
+}
+
+static bool is_create(const struct request *request)
+{
+    return request->type != OP_DELETE && request->type != OP_SET_DATA && request->type != OP_CHECK;
+}
+
+/* A part that breaks Apache's server while it unpacks the multi, before it has taken a zxid. */
+static bool is_broken_part(const struct request *request)
+{
+    const struct create_arguments *create = &request->as.create;
+    return is_create(request) && request->type != OP_CREATE_TTL && mode_of(create->flags) != NULL &&
+           create->acl.items == NULL && create->acl.count < 0;
 }
 
 /* The operations decided so far; grows by doubling. */
@@ -677,6 +696,7 @@ struct op_list {
     struct txn_op *items;
     int32_t count;
     int32_t capacity;
+    bool is_broken; /* A part is, see is_broken_part. */
 };
 
 static struct txn_op *add_op(struct op_list *list, struct arena *arena)
@@ -717,31 +737,53 @@ static enum code prepare_in_multi(const struct preparation *work, const struct r
     return code == CODE_MARSHALLING_ERROR ? code : CODE_OK;
 }
 
-/* Decodes and decides operation by operation. *refusal: why it cannot be understood or decided;
- * otherwise the result is why all of it fails. */
+static enum code decode_part(const struct preparation *work, struct slice *input,
+                             struct op_list *list, struct request *request)
+{
+    if (!is_multi_type(request->type))
+        return CODE_MARSHALLING_ERROR;
+    const enum code code = decode_request(work, input, request);
+    if (code != CODE_OK || !is_create(request))
+        return code;
+    list->is_broken = is_broken_part(request);
+    return list->is_broken ? CODE_MARSHALLING_ERROR : rewrite_create(request);
+}
+
+/* The next part. False: there is none, or none that can be unpacked; *refusal says which. */
+static bool next_part(const struct preparation *work, struct slice *input, struct op_list *list,
+                      struct request *request, enum code *refusal)
+{
+    struct zk_multi_header header;
+    *refusal = decode(work, &zk_multi_header_wire, input, &header);
+    if (*refusal != CODE_OK || header.done)
+        return false;
+    request->type = header.type;
+    *refusal = decode_part(work, input, list, request);
+    return *refusal == CODE_OK;
+}
+
+/* Decodes and decides part by part. *refusal: why it cannot be unpacked or decided; otherwise the
+ * result is why all of it fails. */
 static enum code prepare_parts(const struct preparation *work, struct op_list *list,
                                enum code *refusal)
 {
     struct slice input = work->request->body;
+    struct request request;
     bool has_failed = false;
     enum code code = CODE_OK;
-    for (;;) {
-        struct zk_multi_header header;
-        *refusal = decode(work, &zk_multi_header_wire, &input, &header);
-        if (*refusal != CODE_OK || header.done)
-            return code;
-        struct request request = {.type = header.type};
-        *refusal = decode_multi_request(work, &input, &request);
-        if (*refusal != CODE_OK)
-            return code;
+    while (next_part(work, &input, list, &request, refusal)) {
         struct txn_op *op = add_op(list, work->arena);
         if (op == NULL) {
             *refusal = CODE_SYSTEM_ERROR;
             return code;
         }
-        const enum code failure = prepare_in_multi(work, &request, &has_failed, op);
+        /* A part without a path spoils the whole, even behind one that fails. */
+        enum code failure = CODE_MARSHALLING_ERROR;
+        if (path_of(&request).data != NULL)
+            failure = prepare_in_multi(work, &request, &has_failed, op);
         code = code == CODE_OK ? failure : code;
     }
+    return code;
 }
 
 /* *refusal: why there is no transaction. Otherwise the result is why all of it fails. Unlike other
@@ -750,7 +792,7 @@ static enum code prepare_multi(const struct preparation *work, enum code *refusa
 {
     struct op_list list = {0};
     const enum code code = prepare_parts(work, &list, refusal);
-    if (*refusal == CODE_MARSHALLING_ERROR) {
+    if (*refusal == CODE_MARSHALLING_ERROR && !list.is_broken) {
         *refusal = CODE_OK;
         return CODE_MARSHALLING_ERROR;
     }
@@ -770,13 +812,22 @@ static enum code prepare_single(const struct preparation *work, enum code *refus
     return *refusal == CODE_OK ? prepare_request(work, &request, &work->txn->op) : *refusal;
 }
 
+/* A server without an ensemble has nothing to configure. */
+static enum code prepare_reconfig(const struct preparation *work, enum code *refusal)
+{
+    struct zk_reconfig_request request;
+    struct slice input = work->request->body;
+    *refusal = decode(work, &zk_reconfig_request_wire, &input, &request);
+    return CODE_RECONFIG_DISABLED;
+}
+
 static enum code prepare(const struct preparation *work, enum code *refusal)
 {
     switch (work->request->type) {
     case OP_MULTI: return prepare_multi(work, refusal);
     case OP_CREATE_SESSION: return prepare_create_session(work, &work->txn->op);
     case OP_CLOSE_SESSION: return prepare_close_session(work, &work->txn->op);
-    case OP_RECONFIG: return CODE_RECONFIG_DISABLED;
+    case OP_RECONFIG: return prepare_reconfig(work, refusal);
     }
     return prepare_single(work, refusal);
 }

@@ -548,6 +548,48 @@ static void null_paths_are_marshalling_errors(void **state)
                      CODE_MARSHALLING_ERROR);
 }
 
+/* Whatever was right or wrong with the other parts. */
+static void a_multi_with_a_null_path_is_a_marshalling_error(void **state)
+{
+    (void)state;
+    const struct zk_set_data_request set = {SLICE_NULL, SLICE_NULL, -1};
+    const int64_t zxid = driver.keeper.zxid_prepared;
+    struct driver_multi multi = driver_multi_begin(&driver);
+    driver_multi_delete(&multi, "/none", -1);
+    driver_multi_add(&multi, OP_SET_DATA, &zk_set_data_request_wire, &set);
+    assert_int_equal(driver_multi_write(&multi, 0), CODE_MARSHALLING_ERROR);
+    assert_int_equal(driver.keeper.zxid_prepared, zxid + 1);
+}
+
+/* Apache's server breaks on it before it has taken a zxid; a single create is told INVALIDACL. */
+static void a_multi_with_a_null_access_list_has_no_transaction(void **state)
+{
+    (void)state;
+    struct zk_create_request create = driver_create_request("/a", "x", 0);
+    create.acl.items = NULL;
+    create.acl.count = -1;
+    const int64_t zxid = driver.keeper.zxid_prepared;
+    struct driver_multi multi = driver_multi_begin(&driver);
+    driver_multi_create(&multi, OP_CREATE, "/b", 0);
+    driver_multi_add(&multi, OP_CREATE, &zk_create_request_wire, &create);
+    assert_int_equal(driver_multi_write(&multi, 0), CODE_MARSHALLING_ERROR);
+    assert_int_equal(driver.keeper.zxid_prepared, zxid);
+    assert_int_equal(driver.keeper.pending.by_path.count, 0);
+    assert_int_equal(driver_write(&driver, 0, OP_CREATE, &zk_create_request_wire, &create),
+                     CODE_INVALID_ACL);
+}
+
+/* It would be a transaction that no server can read back. */
+static void create_ttl_without_the_flag_is_refused(void **state)
+{
+    (void)state;
+    static const int64_t ttls[] = {INT64_MIN, -1, 0, 1000};
+    for (int32_t flags = 0; flags < 5; flags++)
+        for (size_t index = 0; index < ARRAY_COUNT(ttls); index++)
+            assert_int_equal(driver_create_ttl(&driver, 0, "/a", flags, ttls[index]),
+                             CODE_BAD_ARGUMENTS);
+}
+
 static void versions_wrap(void **state)
 {
     (void)state;
@@ -613,7 +655,13 @@ static void session_count_is_bounded(void **state)
 static void reconfig_is_disabled(void **state)
 {
     (void)state;
-    assert_int_equal(driver_write(&driver, 0, OP_RECONFIG, NULL, NULL), CODE_RECONFIG_DISABLED);
+    const int64_t zxid = driver.keeper.zxid_prepared;
+    assert_int_equal(driver_write(&driver, 0, OP_RECONFIG, NULL, NULL), CODE_MARSHALLING_ERROR);
+    assert_int_equal(driver.keeper.zxid_prepared, zxid);
+    const struct zk_reconfig_request request = {.config_id = -1};
+    assert_int_equal(driver_write(&driver, 0, OP_RECONFIG, &zk_reconfig_request_wire, &request),
+                     CODE_RECONFIG_DISABLED);
+    assert_int_equal(driver.keeper.zxid_prepared, zxid + 1);
 }
 
 static void a_moved_session_is_told(void **state)
@@ -661,6 +709,9 @@ int main(void)
         TEST(trap_51_multi_keeps_the_types_of_its_operations),
         TEST(trap_53_undecodable_writes_have_no_transaction),
         TEST(null_paths_are_marshalling_errors),
+        TEST(a_multi_with_a_null_path_is_a_marshalling_error),
+        TEST(a_multi_with_a_null_access_list_has_no_transaction),
+        TEST(create_ttl_without_the_flag_is_refused),
         TEST(versions_wrap),
         TEST(writes_beyond_the_memory_are_refused),
         TEST(what_is_pending_counts_as_used),

@@ -57,11 +57,18 @@ static enum code find_readable(const struct reading *work, struct slice path, st
     return code == CODE_OK ? check_acl(work, *znode, ACL_READ) : code;
 }
 
+/* A null path can be watched, though nothing ever happens there: it stands under a name that no
+ * path has. */
+static struct slice watched_name(struct slice path)
+{
+    return path.data == NULL ? SLICE_LITERAL("\xff") : path;
+}
+
 static enum code add_watch(const struct reading *work, enum watch_kind kind, struct slice path,
                            enum watch_mode mode)
 {
-    const enum err err =
-        watch_table_add(&work->keeper->watches, kind, &work->connection->watcher, path, mode);
+    const enum err err = watch_table_add(&work->keeper->watches, kind, &work->connection->watcher,
+                                         watched_name(path), mode);
     return err == ERR_OK ? CODE_OK : CODE_SYSTEM_ERROR;
 }
 
@@ -175,6 +182,8 @@ static enum code read_all_children_number(const struct reading *work)
         code = find_readable(work, request.path, &znode);
     if (code == CODE_OK)
         work->reply->total = (int32_t)tree_descendant_count(znode);
+    if (code == CODE_OK && request.path.size == 0)
+        work->reply->total++; /* Apache's other name of the root, which counts the root itself. */
     return code;
 }
 
@@ -236,18 +245,60 @@ static enum code read_who_am_i(const struct reading *work)
 
 /* --- multiRead --- */
 
-static enum code reply_one(const struct reading *work, int32_t type, struct slice *input,
+/* One part of a multiRead, unpacked. */
+struct read_part {
+    int32_t type;
+    bool is_write; /* A multi's: understood, and refused. */
+    struct slice path;
+};
+
+/* The body of a multi's part; NULL: no part of a multi. */
+static const struct wire_record *write_part_of(int32_t type)
+{
+    switch (type) {
+    case OP_CREATE:
+    case OP_CREATE2:
+    case OP_CREATE_CONTAINER: return &zk_create_request_wire;
+    case OP_CREATE_TTL: return &zk_create_ttl_request_wire;
+    case OP_DELETE: return &zk_delete_request_wire;
+    case OP_SET_DATA: return &zk_set_data_request_wire;
+    case OP_CHECK: return &zk_check_request_wire;
+    }
+    return NULL;
+}
+
+static enum err unpack_write_part(const struct reading *work, int32_t type, struct slice *input)
+{
+    union {
+        struct zk_create_request create;
+        struct zk_create_ttl_request create_ttl;
+        struct zk_delete_request delete;
+        struct zk_set_data_request set_data;
+        struct zk_check_request check;
+    } unused;
+    const struct wire_record *record = write_part_of(type);
+    return record == NULL ? ERR_MALFORMED : wire_decode(record, 0, input, work->arena, &unused);
+}
+
+static enum err unpack_part(const struct reading *work, struct slice *input, struct read_part *part)
+{
+    part->is_write = part->type != OP_GET_DATA && part->type != OP_GET_CHILDREN;
+    if (part->is_write)
+        return unpack_write_part(work, part->type, input);
+    struct zk_get_data_request request; /* getChildren asks alike. */
+    const enum err err = wire_decode(&zk_get_data_request_wire, 0, input, work->arena, &request);
+    part->path = err == ERR_OK ? request.path : SLICE_NULL;
+    return err;
+}
+
+static enum code reply_one(const struct reading *work, const struct read_part *part,
                            struct keeper_reply *reply)
 {
-    *reply = (struct keeper_reply){.type = type};
-    struct zk_get_data_request request; /* getChildren asks alike. */
-    if (type != OP_GET_DATA && type != OP_GET_CHILDREN)
+    *reply = (struct keeper_reply){.type = part->type};
+    if (part->is_write || part->path.data == NULL)
         return CODE_MARSHALLING_ERROR;
-    if (wire_decode(&zk_get_data_request_wire, 0, input, work->arena, &request) != ERR_OK ||
-        request.path.data == NULL)
-        return CODE_MARSHALLING_ERROR;
-    reply->code = type == OP_GET_DATA ? reply_data(work, request.path, reply)
-                                      : reply_children(work, request.path, reply);
+    reply->code = part->type == OP_GET_DATA ? reply_data(work, part->path, reply)
+                                            : reply_children(work, part->path, reply);
     return CODE_OK;
 }
 
@@ -265,28 +316,59 @@ static struct keeper_reply *add_reply(struct arena *arena, struct keeper_reply *
     return bigger;
 }
 
-static enum code read_multi(const struct reading *work)
+/* The answers so far, and why there are no more. */
+struct read_parts {
+    struct keeper_reply *replies;
+    int32_t count;
+    enum code refusal;
+};
+
+static enum code answer_part(const struct reading *work, const struct read_part *part,
+                             struct read_parts *parts)
+{
+    if (parts->refusal != CODE_OK)
+        return CODE_OK;
+    parts->replies = add_reply(work->arena, parts->replies, parts->count);
+    if (parts->replies == NULL)
+        return CODE_SYSTEM_ERROR;
+    parts->refusal = reply_one(work, part, &parts->replies[parts->count]);
+    parts->count += parts->refusal == CODE_OK;
+    return CODE_OK;
+}
+
+/* Unpacks and answers part by part; the result is why the whole cannot be unpacked. Reads and
+ * writes do not mix. */
+static enum code read_parts(const struct reading *work, struct read_parts *parts)
 {
     struct slice input = work->request->body;
-    struct keeper_reply *replies = NULL;
-    int32_t count = 0;
-    for (;;) {
+    bool is_write = false;
+    for (bool is_first = true;; is_first = false) {
         struct zk_multi_header header;
         if (wire_decode(&zk_multi_header_wire, 0, &input, work->arena, &header) != ERR_OK)
             return CODE_MARSHALLING_ERROR;
         if (header.done)
-            break;
-        replies = add_reply(work->arena, replies, count);
-        if (replies == NULL)
-            return CODE_SYSTEM_ERROR;
-        const enum code code = reply_one(work, header.type, &input, &replies[count]);
+            return CODE_OK;
+        struct read_part part = {.type = header.type};
+        if (unpack_part(work, &input, &part) != ERR_OK || (!is_first && part.is_write != is_write))
+            return CODE_MARSHALLING_ERROR;
+        is_write = part.is_write;
+        const enum code code = answer_part(work, &part, parts);
         if (code != CODE_OK)
             return code;
-        count++;
     }
-    work->reply->replies = replies;
-    work->reply->reply_count = count;
-    return CODE_OK;
+}
+
+/* A part that cannot be answered fails the whole, which tells what came before it all the same. */
+static enum code read_multi(const struct reading *work)
+{
+    struct read_parts parts = {.refusal = CODE_OK};
+    const enum code code = read_parts(work, &parts);
+    if (code != CODE_OK)
+        return code;
+    work->reply->has_replies = true;
+    work->reply->replies = parts.replies;
+    work->reply->reply_count = parts.count;
+    return parts.refusal;
 }
 
 /* --- watches --- */
@@ -297,8 +379,6 @@ static enum code read_add_watch(const struct reading *work)
     enum code code = decode(work, &zk_add_watch_request_wire, &request);
     if (code != CODE_OK)
         return code;
-    if (request.path.data == NULL)
-        return CODE_MARSHALLING_ERROR;
     if (request.mode == add_mode_recursive)
         return add_watch(work, WATCH_KIND_DATA, request.path, WATCH_MODE_RECURSIVE);
     if (request.mode != add_mode_persistent)
@@ -325,8 +405,8 @@ static enum code read_check_watches(const struct reading *work)
     const enum code code = decode(work, &zk_check_watches_request_wire, &request);
     if (code != CODE_OK)
         return code;
-    const struct slice path = request.path;
-    if (!is_watch_type(request.type) || path.data == NULL)
+    const struct slice path = watched_name(request.path);
+    if (!is_watch_type(request.type))
         return CODE_MARSHALLING_ERROR;
     bool found = false;
     switch ((enum watch_type)request.type) {
@@ -376,14 +456,15 @@ static enum code read_remove_watches(const struct reading *work)
     const enum code code = decode(work, &zk_remove_watches_request_wire, &request);
     if (code != CODE_OK)
         return code;
-    if (!is_watch_type(request.type) || request.path.data == NULL)
+    if (!is_watch_type(request.type))
         return CODE_MARSHALLING_ERROR;
+    const struct slice path = watched_name(request.path);
     uint8_t modes[watch_kind_count];
     modes_of_type((enum watch_type)request.type, modes);
     bool removed = false;
     for (int kind = 0; kind < watch_kind_count; kind++)
         removed |= watch_table_remove(&work->keeper->watches, (enum watch_kind)kind,
-                                      &work->connection->watcher, request.path, modes[kind]);
+                                      &work->connection->watcher, path, modes[kind]);
     return removed ? CODE_OK : CODE_NO_WATCHER;
 }
 
@@ -398,6 +479,8 @@ static void tell_missed(const struct reading *work, enum watch_event_type type, 
 
 static enum code catch_up_data(const struct reading *work, struct slice path, int64_t seen_zxid)
 {
+    if (path.data == NULL)
+        return CODE_MARSHALLING_ERROR;
     const struct znode *znode = tree_find(&work->keeper->tree, path);
     if (znode != NULL && znode->mzxid <= seen_zxid)
         return add_watch(work, WATCH_KIND_DATA, path, WATCH_MODE_STANDARD);
@@ -408,6 +491,8 @@ static enum code catch_up_data(const struct reading *work, struct slice path, in
 static enum code catch_up_exist(const struct reading *work, struct slice path, int64_t seen_zxid)
 {
     (void)seen_zxid; /* It waited for a znode that did not exist. */
+    if (path.data == NULL)
+        return CODE_MARSHALLING_ERROR;
     if (tree_find(&work->keeper->tree, path) == NULL)
         return add_watch(work, WATCH_KIND_DATA, path, WATCH_MODE_STANDARD);
     tell_missed(work, WATCH_EVENT_CREATED, path);
@@ -416,6 +501,8 @@ static enum code catch_up_exist(const struct reading *work, struct slice path, i
 
 static enum code catch_up_child(const struct reading *work, struct slice path, int64_t seen_zxid)
 {
+    if (path.data == NULL)
+        return CODE_MARSHALLING_ERROR;
     const struct znode *znode = tree_find(&work->keeper->tree, path);
     if (znode != NULL && znode->pzxid <= seen_zxid)
         return add_watch(work, WATCH_KIND_CHILD, path, WATCH_MODE_STANDARD);
@@ -448,8 +535,6 @@ static enum code catch_up_all(const struct reading *work, const struct catch_up 
     if (step->paths.count < 0)
         return CODE_MARSHALLING_ERROR;
     for (int32_t index = 0; index < step->paths.count; index++) {
-        if (step->paths.items[index].data == NULL)
-            return CODE_MARSHALLING_ERROR;
         const enum code code = step->each(work, step->paths.items[index], seen_zxid);
         if (code != CODE_OK)
             return code;

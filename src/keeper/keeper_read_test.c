@@ -283,10 +283,73 @@ static void undecodable_reads(void **state)
     for (size_t index = 0; index < ARRAY_COUNT(types); index++) {
         assert_int_equal(driver_read_bytes(&driver, 0, types[index], SLICE_LITERAL("\0\0\0")),
                          CODE_MARSHALLING_ERROR);
-        assert_int_equal(driver_read_bytes(&driver, 0, types[index],
-                                           SLICE_LITERAL("\xff\xff\xff\xff\0\0\0\0\0")),
-                         CODE_MARSHALLING_ERROR);
     }
+}
+
+static void null_paths_cannot_be_read(void **state)
+{
+    (void)state;
+    static const int32_t types[] = {OP_EXISTS,       OP_GET_DATA,      OP_GET_ACL,
+                                    OP_GET_CHILDREN, OP_GET_CHILDREN2, OP_GET_ALL_CHILDREN_NUMBER};
+    for (size_t index = 0; index < ARRAY_COUNT(types); index++)
+        assert_int_equal(
+            driver_read_bytes(&driver, 0, types[index], SLICE_LITERAL("\xff\xff\xff\xff\0")),
+            CODE_MARSHALLING_ERROR);
+}
+
+/* As in Apache's server, whose tables of watches know null. */
+static void null_paths_can_be_watched(void **state)
+{
+    (void)state;
+    const struct zk_check_watches_request any = {SLICE_NULL, 3};
+    const struct zk_add_watch_request persistent = {SLICE_NULL, 0};
+    const struct zk_check_watches_request empty = {SLICE_LITERAL(""), 3};
+    assert_int_equal(
+        driver_read(&driver, 0, OP_CHECK_WATCHES, &zk_check_watches_request_wire, &any),
+        CODE_NO_WATCHER);
+    ok(driver_read(&driver, 0, OP_ADD_WATCH, &zk_add_watch_request_wire, &persistent));
+    ok(driver_read(&driver, 0, OP_CHECK_WATCHES, &zk_check_watches_request_wire, &any));
+    assert_int_equal(
+        driver_read(&driver, 0, OP_CHECK_WATCHES, &zk_check_watches_request_wire, &empty),
+        CODE_NO_WATCHER);
+    ok(driver_read(&driver, 0, OP_REMOVE_WATCHES, &zk_check_watches_request_wire, &any));
+    assert_int_equal(driver.keeper.watches.watches.count, 0);
+}
+
+/* A part that cannot be answered ends the answers, and those before it are told. */
+static void multi_read_tells_what_it_read_before_it_failed(void **state)
+{
+    (void)state;
+    const struct zk_get_data_request root = {SLICE_LITERAL("/"), false};
+    const struct zk_get_data_request null = {SLICE_NULL, false};
+    struct driver_multi multi = driver_multi_begin(&driver);
+    driver_multi_add(&multi, OP_GET_DATA, &zk_get_data_request_wire, &root);
+    driver_multi_add(&multi, OP_GET_DATA, &zk_get_data_request_wire, &null);
+    driver_multi_add(&multi, OP_GET_DATA, &zk_get_data_request_wire, &root);
+    assert_int_equal(driver_read_bytes(&driver, 0, OP_MULTI_READ, driver_multi_end(&multi)),
+                     CODE_MARSHALLING_ERROR);
+    assert_true(driver.reply.has_replies);
+    assert_int_equal(driver.reply.reply_count, 1);
+    multi = driver_multi_begin(&driver); /* A read and a write do not mix: nothing is told. */
+    driver_multi_add(&multi, OP_GET_DATA, &zk_get_data_request_wire, &root);
+    driver_multi_delete(&multi, "/a", -1);
+    assert_int_equal(driver_read_bytes(&driver, 0, OP_MULTI_READ, driver_multi_end(&multi)),
+                     CODE_MARSHALLING_ERROR);
+    assert_false(driver.reply.has_replies);
+}
+
+/* The empty path is another name of the root, which then counts itself. */
+static void number_of_all_children_of_the_empty_path(void **state)
+{
+    (void)state;
+    const struct zk_get_all_children_number_request root = {SLICE_LITERAL("/")};
+    const struct zk_get_all_children_number_request empty = {SLICE_LITERAL("")};
+    ok(driver_read(&driver, 0, OP_GET_ALL_CHILDREN_NUMBER, &zk_get_all_children_number_request_wire,
+                   &root));
+    const int32_t count = driver.reply.total;
+    ok(driver_read(&driver, 0, OP_GET_ALL_CHILDREN_NUMBER, &zk_get_all_children_number_request_wire,
+                   &empty));
+    assert_int_equal(driver.reply.total, count + 1);
 }
 
 /* --- events --- */
@@ -599,6 +662,10 @@ int main(void)
         TEST(multi_read_answers_each_on_its_own),
         TEST(multi_read_takes_only_reads),
         TEST(undecodable_reads),
+        TEST(null_paths_cannot_be_read),
+        TEST(null_paths_can_be_watched),
+        TEST(multi_read_tells_what_it_read_before_it_failed),
+        TEST(number_of_all_children_of_the_empty_path),
         TEST(trap_29_create_and_delete),
         TEST(trap_30_set_data_fires_and_set_acl_does_not),
         TEST(trap_30_close_fires_for_each_ephemeral),

@@ -187,7 +187,8 @@ struct net_message *reply_frame_read(struct heap *heap, struct zk_reply_header *
 {
     header->err = reply->code;
     const struct body body = {read_body_of(type), reply};
-    return make(heap, header, reply->code == CODE_OK && body.put != NULL ? &body : NULL);
+    const bool has_body = reply->code == CODE_OK || reply->has_replies;
+    return make(heap, header, has_body && body.put != NULL ? &body : NULL);
 }
 
 /* ---- writes ---- */
