@@ -170,11 +170,12 @@ static enum code check_place(const struct preparation *work, struct slice path,
     return CODE_OK;
 }
 
+/* Who owns it as long as it is pending: that follows the flags, as in Apache's server. Once applied
+ * the operation decides: createContainer makes a container whatever its flags. */
 static int64_t owner_of(const struct preparation *work, const struct create_mode *mode,
                         const struct create_arguments *create)
 {
-    /* The operation that creates containers does so whatever its flags say. */
-    if (mode->container || create->type == OP_CREATE_CONTAINER)
+    if (mode->container)
         return TREE_OWNER_CONTAINER_MARK;
     if (mode->ttl)
         return tree_ttl_owner(create->ttl_ms);

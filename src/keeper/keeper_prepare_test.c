@@ -579,6 +579,21 @@ static void a_multi_with_a_null_access_list_has_no_transaction(void **state)
                      CODE_INVALID_ACL);
 }
 
+/* Within a multi the flags say whose it is; createContainer makes a container all the same. */
+static void a_container_flagged_ephemeral_has_no_children_in_its_multi(void **state)
+{
+    (void)state;
+    struct driver_multi multi = driver_multi_begin(&driver);
+    driver_multi_create(&multi, OP_CREATE_CONTAINER, "/c", 1);
+    driver_multi_create(&multi, OP_CREATE, "/c/a", 0);
+    ok(driver_multi_write(&multi, 0));
+    assert_int_equal(driver.result.results[1].code, CODE_NO_CHILDREN_FOR_EPHEMERALS);
+    multi = driver_multi_begin(&driver);
+    driver_multi_create(&multi, OP_CREATE_CONTAINER, "/c", 1);
+    ok(driver_multi_write(&multi, 0));
+    ok(driver_create(&driver, 0, "/c/a", 0));
+}
+
 /* It would be a transaction that no server can read back. */
 static void create_ttl_without_the_flag_is_refused(void **state)
 {
@@ -711,6 +726,7 @@ int main(void)
         TEST(null_paths_are_marshalling_errors),
         TEST(a_multi_with_a_null_path_is_a_marshalling_error),
         TEST(a_multi_with_a_null_access_list_has_no_transaction),
+        TEST(a_container_flagged_ephemeral_has_no_children_in_its_multi),
         TEST(create_ttl_without_the_flag_is_refused),
         TEST(versions_wrap),
         TEST(writes_beyond_the_memory_are_refused),

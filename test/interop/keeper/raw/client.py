@@ -1,42 +1,17 @@
 """Speaks ZooKeeper's protocol byte by byte and prints what comes back, one line a frame."""
 
+import pathlib
 import socket
 import struct
 import sys
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent))
+from harness.zk import I, L, B, S, Z, NAMES, OPEN, PASSWORD, acl, connect_frame, create_body, multi, strings  # noqa: E402
+
 HOST, PORT = sys.argv[1].split(":")
 ONLY = sys.argv[2:]
-TIMEOUT_MS = 60000
 QUIET_S = 0.4  # Nothing for so long, where silence is the answer.
-
-I = struct.Struct(">i").pack
-L = struct.Struct(">q").pack
-
-
-def B(data):
-    return I(-1) if data is None else I(len(data)) + data
-
-
-def S(text):
-    return B(text.encode() if isinstance(text, str) else text)
-
-
-def Z(flag):
-    return bytes([flag])
-
-
-def acl(*entries):
-    """(perms, scheme, id)..."""
-    return I(len(entries)) + b"".join(I(p) + S(s) + S(i) for p, s, i in entries)
-
-
-OPEN = acl((31, "world", "anyone"))
-PASSWORD = bytes(16)
-
-
-def connect_frame(zxid=0, timeout=TIMEOUT_MS, session=0, password=PASSWORD, version=0, read_only=b"\0"):
-    return I(version) + L(zxid) + I(timeout) + L(session) + B(password) + read_only
 
 
 class Link:
@@ -217,13 +192,6 @@ def ask(link, op, body=b"", kind="", xid=7, note=""):
     print(f" {note or NAMES.get(op, op)}")
     link.request(xid, op, body)
     return show(link, kind)
-
-
-NAMES = {1: "create", 2: "delete", 3: "exists", 4: "getData", 5: "setData", 6: "getACL", 7: "setACL", 8: "getChildren",
-         9: "sync", 11: "ping", 12: "getChildren2", 13: "check", 14: "multi", 15: "create2", 16: "reconfig",
-         17: "checkWatches", 18: "removeWatches", 19: "createContainer", 20: "deleteContainer", 21: "createTTL",
-         22: "multiRead", 100: "auth", 101: "setWatches", 102: "sasl", 103: "getEphemerals",
-         104: "getAllChildrenNumber", 105: "setWatches2", 106: "addWatch", 107: "whoAmI"}
 
 
 def create(link, path, data=b"", flags=0, entries=OPEN, op=1, note=""):
@@ -500,14 +468,6 @@ def null_and_empty_data():
     ask(link, 4, S("/null") + Z(0), "data")
 
 
-def multi(*parts):
-    return b"".join(I(op) + Z(0) + I(-1) + body for op, body in parts) + I(-1) + Z(1) + I(-1)
-
-
-def create_body(path, flags=0):
-    return S(path) + B(b"") + OPEN + I(flags)
-
-
 @scene
 def multis():
     link = opened()
@@ -562,10 +522,6 @@ def watch_order():
     for _ in range(3):
         show(link)
     show(link, wait=QUIET_S)
-
-
-def strings(*texts):
-    return I(len(texts)) + b"".join(S(text) for text in texts)
 
 
 @scene
