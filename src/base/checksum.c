@@ -32,9 +32,11 @@ uint32_t checksum_adler32(uint32_t previous, struct slice bytes)
     return (uint32_t)adler32_z(previous, bytes.data, bytes.size);
 }
 
-void checksum_sha1(struct slice bytes, uint8_t out[20])
+size_t checksum_digest(const char *algorithm, struct slice bytes,
+                       uint8_t out[checksum_digest_bytes_max])
 {
     size_t size = 0;
-    const int ok = EVP_Q_digest(NULL, "SHA1", NULL, bytes.data, bytes.size, out, &size);
-    assert(ok == 1 && size == 20);
+    const int ok = EVP_Q_digest(NULL, algorithm, NULL, bytes.data, bytes.size, out, &size);
+    assert(ok == 1 && size > 0 && size <= checksum_digest_bytes_max);
+    return size;
 }

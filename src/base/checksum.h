@@ -14,7 +14,11 @@ uint32_t checksum_crc32(uint32_t previous, struct slice bytes);
 /* Adler-32 of ZooKeeper's transaction log and snapshots. Start with 1. */
 uint32_t checksum_adler32(uint32_t previous, struct slice bytes);
 
-/* SHA-1 of the bytes, 20 bytes out: ZooKeeper's digest ACLs. */
-void checksum_sha1(struct slice bytes, uint8_t out[20]);
+enum { checksum_digest_bytes_max = 64 };
+
+/* The digest of the bytes by an algorithm that OpenSSL knows by this name ("SHA1", "SHA-256"), for
+ * ZooKeeper's digest ACLs. The size of what is in out. */
+size_t checksum_digest(const char *algorithm, struct slice bytes,
+                       uint8_t out[checksum_digest_bytes_max]);
 
 #endif

@@ -96,16 +96,17 @@ static bool digest_is_valid(struct slice id)
     return colon_count == 1;
 }
 
-static enum code check_id(struct zk_id id)
+static enum code check_id(struct zk_id id, bool digest_disabled)
 {
     if (id.scheme.data == NULL)
         return CODE_INVALID_ACL;
-    if (!is_scheme(id, "world") && !is_scheme(id, "digest") && !is_scheme(id, "ip"))
+    const bool is_digest = is_scheme(id, "digest") && !digest_disabled;
+    if (!is_scheme(id, "world") && !is_digest && !is_scheme(id, "ip"))
         return CODE_INVALID_ACL;
     if (id.id.data == NULL)
         return CODE_MARSHALLING_ERROR; /* Apache's server trips over it. */
     struct ip_range range;
-    const bool valid = is_anyone(id) || (is_scheme(id, "digest") && digest_is_valid(id.id)) ||
+    const bool valid = is_anyone(id) || (is_digest && digest_is_valid(id.id)) ||
                        (is_scheme(id, "ip") && ip_range_parse(id.id, &range));
     return valid ? CODE_OK : CODE_INVALID_ACL;
 }
@@ -120,9 +121,10 @@ static int32_t expand_auth(struct zk_acl *out, int32_t permissions, struct acl_i
     return count;
 }
 
-enum code acl_list_fix(struct acl_list list, struct acl_id_list identities, struct arena *arena,
-                       struct acl_list *fixed)
+enum code acl_list_fix(struct acl_list list, const struct acl_fix_options *options,
+                       struct arena *arena, struct acl_list *fixed)
 {
+    const struct acl_id_list identities = options->identities;
     if (list.count <= 0)
         return CODE_INVALID_ACL;
     if (list.count > acl_list_count_max)
@@ -147,7 +149,7 @@ enum code acl_list_fix(struct acl_list list, struct acl_id_list identities, stru
             count += added;
             continue;
         }
-        const enum code code = check_id(acl->id);
+        const enum code code = check_id(acl->id, options->digest_disabled);
         if (code != CODE_OK)
             return code;
         items[count++] = *acl;

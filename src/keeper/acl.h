@@ -43,11 +43,16 @@ bool acl_list_grants(struct acl_list list, int32_t permissions, struct acl_id_li
 /* Whether one of the identities is the super user. */
 bool acl_is_super(struct acl_id_list identities);
 
+struct acl_fix_options {
+    struct acl_id_list identities; /* Of who asks. */
+    bool digest_disabled;          /* The scheme digest is unknown. */
+};
+
 /* The list as it is stored: duplicates gone, "auth" replaced by the authenticated identities.
- * Lends: arena memory and the slices of list and identities.
+ * Lends: arena memory and the slices of list and options.
  * CODE_INVALID_ACL: empty, too long, or an unknown scheme or id. CODE_SYSTEM_ERROR: the arena is
  * full. */
-MUST_CHECK enum code acl_list_fix(struct acl_list list, struct acl_id_list identities,
+MUST_CHECK enum code acl_list_fix(struct acl_list list, const struct acl_fix_options *options,
                                   struct arena *arena, struct acl_list *fixed);
 
 /* The list for somebody without ACL_ADMIN: digests become "user:x". CODE_SYSTEM_ERROR: the arena

@@ -3,10 +3,7 @@
 #include "base/assert.h"
 #include "base/checksum.h"
 
-enum {
-    sha1_bytes = 20,
-    base64_bytes = 28, /* Of 20 bytes, with one sign of padding. */
-};
+enum { base64_bytes_max = (checksum_digest_bytes_max + 2) / 3 * 4 };
 
 /* Both strings in one block, which the scheme's slice points to. */
 static enum err add(struct auth_set *set, struct heap *heap, struct slice scheme, struct slice id)
@@ -54,18 +51,21 @@ static enum code add_once(struct auth_set *set, struct heap *heap, struct slice 
     return CODE_OK;
 }
 
-static void encode_base64(const uint8_t bytes[sha1_bytes], uint8_t text[base64_bytes])
+/* The size of what is in text, padded. */
+static size_t encode_base64(struct slice bytes, uint8_t text[base64_bytes_max])
 {
     static const char alphabet[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (int group = 0; group < base64_bytes / 4; group++) {
-        const int at = 3 * group;
-        const uint32_t bits = (uint32_t)bytes[at] << 16 | (uint32_t)bytes[at + 1] << 8 |
-                              (at + 2 < sha1_bytes ? bytes[at + 2] : 0);
-        for (int sign = 0; sign < 4; sign++)
-            text[4 * group + sign] = (uint8_t)alphabet[bits >> (18 - 6 * sign) & 0x3f];
+    size_t size = 0;
+    for (size_t at = 0; at < bytes.size; at += 3) {
+        const size_t left = bytes.size - at;
+        const uint32_t bits = (uint32_t)bytes.data[at] << 16 |
+                              (left > 1 ? (uint32_t)bytes.data[at + 1] << 8 : 0) |
+                              (left > 2 ? bytes.data[at + 2] : 0);
+        for (size_t sign = 0; sign < 4; sign++)
+            text[size++] = sign > left ? '=' : (uint8_t)alphabet[bits >> (18 - 6 * sign) & 0x3f];
     }
-    text[base64_bytes - 1] = '=';
+    return size;
 }
 
 /* "user:" and the hash of all of "user:password". */
@@ -74,18 +74,18 @@ static enum code add_digest(struct auth_set *set, struct heap *heap,
 {
     const uint8_t *colon = secret.size == 0 ? NULL : memchr(secret.data, ':', secret.size);
     const size_t user_bytes = colon == NULL ? secret.size : (size_t)(colon - secret.data);
-    const size_t size = user_bytes + 1 + base64_bytes;
-    uint8_t *text = heap_take(heap, size);
+    uint8_t *text = heap_take(heap, user_bytes + 1 + base64_bytes_max);
     if (text == NULL)
         return CODE_AUTH_FAILED;
     if (user_bytes > 0)
         memcpy(text, secret.data, user_bytes);
     text[user_bytes] = ':';
-    uint8_t hash[sha1_bytes];
-    checksum_sha1(secret, hash);
-    encode_base64(hash, text + user_bytes + 1);
+    uint8_t hash[checksum_digest_bytes_max];
+    const char *algorithm = options->digest_algorithm;
+    const size_t hash_bytes = checksum_digest(algorithm == NULL ? "SHA1" : algorithm, secret, hash);
+    const size_t hash_text_bytes = encode_base64(slice_of(hash, hash_bytes), text + user_bytes + 1);
 
-    const struct slice id = slice_of(text, size);
+    const struct slice id = slice_of(text, user_bytes + 1 + hash_text_bytes);
     enum code code = CODE_OK;
     if (acl_secret_equal(id, options->super_digest))
         code = add_once(set, heap, SLICE_LITERAL("super"), SLICE_LITERAL(""));

@@ -19,7 +19,8 @@ struct auth_set {
 };
 
 struct auth_options {
-    struct slice super_digest; /* "super:" and the hash, or null: nobody is super. Kept. */
+    struct slice super_digest;    /* "super:" and the hash, or null: nobody is super. Kept. */
+    const char *digest_algorithm; /* As checksum_digest knows it; NULL: SHA1. Kept. */
     bool digest_disabled;
 };
 

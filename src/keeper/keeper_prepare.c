@@ -88,6 +88,16 @@ static bool has_room(const struct keeper *keeper, size_t bytes)
            heap->used_bytes + heap->kept_bytes + more + slab_reserve_bytes <= heap->limit_bytes;
 }
 
+static enum code fix_acl(const struct preparation *work, struct acl_list list,
+                         struct acl_list *fixed)
+{
+    const struct acl_fix_options options = {
+        .identities = work->request->identities,
+        .digest_disabled = work->keeper->options.auth.digest_disabled,
+    };
+    return acl_list_fix(list, &options, work->arena, fixed);
+}
+
 /* Judged by what is committed: as in Apache's server, pipelined requests can go beyond. */
 static enum code check_quota(const struct preparation *work, struct slice path,
                              struct quota_change change)
@@ -152,7 +162,7 @@ static enum code check_create(const struct preparation *work, const struct creat
         return CODE_MARSHALLING_ERROR;
     if (!has_byte(create->path, '/') || has_byte(create->path, '\0'))
         return CODE_BAD_ARGUMENTS;
-    return acl_list_fix(create->acl, work->request->identities, work->arena, acl);
+    return fix_acl(work, create->acl, acl);
 }
 
 /* Everything that can be wrong with the name and its place. */
@@ -395,7 +405,7 @@ static enum code prepare_set_acl(const struct preparation *work,
     struct acl_list acl = {request->acl.items, request->acl.count};
     enum code code = check_session_and_path(work, request->path);
     if (code == CODE_OK)
-        code = acl_list_fix(acl, work->request->identities, work->arena, &acl);
+        code = fix_acl(work, acl, &acl);
     if (code == CODE_OK)
         code = look_at(work, request->path, &state);
     if (code == CODE_OK)
