@@ -243,6 +243,7 @@ static void use_file(struct journal *journal)
     if (!is_cut) {
         journal->control_bytes = segment->written_bytes;
         journal->writes_since_sync = 0;
+        journal->sync_started_ns = io_now_ns(journal->disk->io);
         submit_handle(journal, JOURNAL_SYNC_FILE, IO_SYNC, segment->handle);
         return;
     }
@@ -480,13 +481,17 @@ static void retire_all(struct journal *journal)
 
 static void collect_synced(struct journal *journal, struct ended *ended)
 {
+    struct journal_synced synced = {.elapsed_ns = journal->sync_ns_last};
     while (!list_empty(&journal->unsynced)) {
         struct list *link = journal->unsynced.next;
         if (!is_append_reached(journal, CONTAINER_OF(link, struct journal_append, link)))
             break;
         list_remove(link);
         list_push(&ended->appends, link);
+        synced.append_count++;
     }
+    if (synced.append_count > 0 && journal->options.on_synced != NULL)
+        journal->options.on_synced(journal, &synced);
     while (has_reached_sync(journal)) {
         struct journal_request *request = request_of(journal->syncs.next);
         if (request->kind == JOURNAL_CLOSE && !list_empty(&journal->structural))
@@ -532,6 +537,7 @@ static void finish_sync_file(struct journal *journal)
     segment->durable_bytes = journal->control_bytes;
     segment->users--;
     journal->sync_count++;
+    journal->sync_ns_last = io_now_ns(journal->disk->io) - journal->sync_started_ns;
     if (!segment->is_entry_durable) {
         open_directory(journal);
         return;

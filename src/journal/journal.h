@@ -53,6 +53,14 @@ struct journal_position {
     uint64_t offset; /* In its file. */
 };
 
+struct journal;
+
+/* One sync that made appends durable. */
+struct journal_synced {
+    uint64_t elapsed_ns;   /* Of the file's last sync. */
+    uint32_t append_count; /* At least one. */
+};
+
 struct journal_options {
     const char *path; /* Keeps. The directory, which exists at journal_load. */
     struct journal_naming naming;
@@ -60,6 +68,8 @@ struct journal_options {
     uint64_t allocate_step_bytes; /* Extends the active segment with zeros in such steps; 0: no. */
     bool allocate_sparse;         /* Zeros without disk blocks behind them. */
     uint64_t queued_bytes_max;    /* Bytes submitted and not yet written; 0: 64 MiB. */
+    /* For figures: before the appends that it made durable are done. NULL: nobody counts. */
+    void (*on_synced)(struct journal *journal, const struct journal_synced *synced);
 };
 
 /* One append. The caller fills vectors, vector_count, is_durable, is_essential and done. */
@@ -139,6 +149,8 @@ struct journal {
     bool is_sync_turn; /* Syncs and structural requests take turns. */
     uint64_t write_count;
     uint64_t sync_count;
+    uint64_t sync_started_ns;
+    uint64_t sync_ns_last; /* How long the last one took. */
 };
 
 /* Keeps disk and what options point at. */

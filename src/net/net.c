@@ -59,9 +59,11 @@ static void end_due(struct net *net)
     struct net_timeout_link *due;
     while ((due = net_timeout_pop_due(&net->send, now_ns)) != NULL)
         net_connection_on_send_timeout(CONTAINER_OF(due, struct net_connection_state, send));
-    while ((due = net_timeout_pop_due(&net->first_frame, now_ns)) != NULL)
+    while ((due = net_timeout_pop_due(&net->first_frame, now_ns)) != NULL) {
+        net->unused_total++;
         net_connection_end(CONTAINER_OF(due, struct net_connection_state, first_frame),
                            "no whole request in time");
+    }
     while ((due = net_timeout_pop_due(&net->idle, now_ns)) != NULL)
         net_connection_on_idle(CONTAINER_OF(due, struct net_connection_state, idle));
 }
@@ -153,4 +155,14 @@ void net_deinit(struct net *net)
 uint32_t net_connection_count(const struct net *net)
 {
     return net->connection_count;
+}
+
+uint64_t net_refused_count(const struct net *net)
+{
+    return net->refused_total;
+}
+
+uint64_t net_unused_count(const struct net *net)
+{
+    return net->unused_total;
 }

@@ -193,6 +193,11 @@ void net_connection_close(struct net_connection *connection, const char *reason,
                           bool after_sending);
 
 uint32_t net_connection_count(const struct net *net);
+/* Ever: connections that were refused, for want of room or of memory, or that were closed because
+ * no whole request came in time. */
+uint64_t net_refused_count(const struct net *net);
+uint64_t net_unused_count(const struct net *net);
+
 uint32_t net_connection_open_reply_count(const struct net_connection *connection);
 
 #endif

@@ -38,6 +38,8 @@ struct net {
     uint64_t clock_period_ns;
     uint64_t refused_line_ns; /* When the last line about a refused connection was written. */
     uint64_t next_id;
+    uint64_t refused_total;
+    uint64_t unused_total;     /* Closed without a whole request. */
     uint32_t refused_count;    /* Refused without a line since then. */
     uint32_t connection_count; /* Of the list. */
     uint32_t keeper_count; /* What keeps this struct: its owner, connections, listeners, timers. */

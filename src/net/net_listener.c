@@ -73,6 +73,7 @@ static void tell_refused(struct net *net, const struct io_address *peer, const c
 
 static void refuse(struct net_listener *listener, int32_t handle, const char *reason)
 {
+    listener->net->refused_total++;
     tell_refused(listener->net, &listener->op.peer.address, reason);
     listener->is_busy = false;
     submit(listener, IO_CLOSE, handle, on_refused_closed);

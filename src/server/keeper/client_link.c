@@ -146,12 +146,20 @@ void client_link_resume_paused(struct keeper_server *server)
 
 /* ---- replies ---- */
 
+/* The answer to the connect request is not a response, as Apache's servers count. */
+static bool has_requested(const struct client_link *client)
+{
+    return client->type_last != 0 && client->type_last != OP_CREATE_SESSION;
+}
+
 static void count_reply(struct client_link *client, const struct net_message *message,
                         uint64_t started_at_ns)
 {
     struct keeper_server *server = client->server;
     const uint64_t now_ns = io_now_ns(server->shard->io);
-    keeper_stats_add_reply(&server->stats, message->size);
+    server->stats.sent_count++;
+    if (has_requested(client))
+        keeper_stats_add_reply_bytes(&server->stats, message->size - word_bytes);
     keeper_latency_add(&server->stats.latency, now_ns - started_at_ns);
     keeper_latency_add(&client->latency, now_ns - started_at_ns);
     client->latency_last_ms = (now_ns - started_at_ns) / 1000000;
@@ -201,6 +209,7 @@ void client_link_push_event(struct client_link *client, const struct watch_event
         return;
     }
     server->stats.sent_count++;
+    server->stats.counts.event_bytes += message->size - word_bytes;
     client->sent_count++;
     net_push(client->net, message);
 }
@@ -326,6 +335,7 @@ static void on_connect(struct client_link *client, struct slice frame)
         close_link(client, "the connect request is malformed", false);
         return;
     }
+    server->stats.counts.connect_request_count++;
     if (connect.last_zxid_seen > server->keeper.zxid_applied) {
         diag_warn(server->shard->diag, "refused a client that has seen zxid 0x%llx; ours is 0x%llx",
                   (unsigned long long)connect.last_zxid_seen,
@@ -340,10 +350,12 @@ static void on_connect(struct client_link *client, struct slice frame)
     }
     client->outstanding_count++;
     client->timeout_ms = keeper_clamp_timeout(&server->keeper, connect.timeout_ms);
-    if (connect.session_id == 0)
+    if (connect.session_id == 0) {
+        client->type_last = OP_CREATE_SESSION;
         create_session(client, reply);
-    else
+    } else {
         resume_session(client, reply, &connect);
+    }
 }
 
 /* ---- requests ---- */
@@ -391,8 +403,8 @@ static void run_read(struct client_link *client, const struct request *request)
                                      .zxid = server->keeper.zxid_applied};
     struct net_message *message =
         reply_frame_read(server->shard->heap, &header, request->header.type, &reply);
-    keeper_latency_add(&server->stats.read_latency,
-                       io_now_ns(server->shard->io) - request->started_at_ns);
+    metric_summary_add(&server->stats.summaries.read_latency,
+                       (io_now_ns(server->shard->io) - request->started_at_ns) / 1000000);
     client_link_reply(client, request->reply, message, request->started_at_ns);
     client_link_close_doomed(server);
 }
@@ -604,7 +616,11 @@ void client_link_run_wait(struct client_wait *wait)
 
 static struct net_verdict on_length(struct net_connection *connection, uint32_t length)
 {
-    const struct client_link *client = connection->user;
+    struct client_link *client = connection->user;
+    if (client->phase == CLIENT_LINK_NEW && four_letter_has_mask(client->server, length)) {
+        client->is_masking = true;
+        return (struct net_verdict){.kind = NET_FRAME, .length = four_letter_mask_bytes};
+    }
     if (client->phase == CLIENT_LINK_NEW && four_letter_is_word(length))
         return (struct net_verdict){.kind = NET_RAW};
     if (length > (uint64_t)client->server->config.frame_bytes_max)
@@ -613,11 +629,33 @@ static struct net_verdict on_length(struct net_connection *connection, uint32_t 
     return (struct net_verdict){.kind = NET_FRAME, .length = length};
 }
 
+static void answer_word(struct client_link *client, struct slice word)
+{
+    struct net_message *message = four_letter_answer(client->server, word);
+    if (message != NULL) {
+        client->server->stats.sent_count++;
+        net_push(client->net, message);
+    }
+    close_link(client, "a four-letter word was answered", true);
+}
+
+static void on_trace_mask(struct client_link *client, struct slice mask)
+{
+    assert(mask.size == four_letter_mask_bytes);
+    client->server->trace_mask = load_i64(mask.data);
+    answer_word(client, SLICE_LITERAL("stmk"));
+}
+
 static void on_frame(struct net_connection *connection, uint8_t *data, size_t size)
 {
     struct client_link *client = connection->user;
     client->received_count++;
     client->server->stats.received_count++;
+    client->server->stats.counts.received_bytes += word_bytes + size;
+    if (client->is_masking) {
+        on_trace_mask(client, slice_of(data, size));
+        return;
+    }
     switch (client->phase) {
     case CLIENT_LINK_NEW: on_connect(client, slice_of(data, size)); return;
     case CLIENT_LINK_OPEN: on_request(client, slice_of(data, size)); return;
@@ -637,12 +675,8 @@ static void on_raw(struct net_connection *connection, struct slice bytes)
         return;
     client->received_count++;
     server->stats.received_count++;
-    struct net_message *message = four_letter_answer(server, slice_of(bytes.data, word_bytes));
-    if (message != NULL) {
-        server->stats.sent_count++;
-        net_push(connection, message);
-    }
-    close_link(client, "a four-letter word was answered", true);
+    server->stats.counts.received_bytes += word_bytes;
+    answer_word(client, slice_of(bytes.data, word_bytes));
 }
 
 const struct net_handler client_link_handler = {

@@ -37,7 +37,8 @@ struct client_link {
     uint32_t user_count;
     bool has_read_only_byte;
     bool is_in_sessions;
-    bool is_doomed; /* An event did not fit into memory: it is closed once that is safe. */
+    bool is_masking; /* Its first frame is the trace mask of the word stmk. */
+    bool is_doomed;  /* An event did not fit into memory: it is closed once that is safe. */
     int32_t timeout_ms;
     struct keeper_write *barrier; /* Valid while barrier_zxid is not applied. */
     int64_t barrier_zxid;

@@ -107,6 +107,7 @@ static enum err replay_record(struct journal_replayer *replayer,
         return ERR_OK;
     keeper_apply(&server->keeper, &txn, keeper_server_now_ms(server), NULL, &server->arena,
                  &result);
+    digest_log_add(&server->digests, txn.zxid, server->keeper.tree.digest);
     replayer->txn_count++;
     snapshot_loader_check_digest(replayer->snapshot);
     return ERR_OK;

@@ -113,7 +113,9 @@ static const struct config_row rows[] = {
     {"admin.commandURL", CONFIG_NOTHING, .doc = "there is no admin server yet"},
     {"admin.idleTimeout", CONFIG_NOTHING, .doc = "there is no admin server yet"},
     {"serverCnxnFactory", CONFIG_NOTHING, .doc = "there is one way to serve connections"},
-    {"metricsProvider.className", CONFIG_NOTHING, .doc = "metrics are told by mntr"},
+    {"metricsProvider.className", CONFIG_TEXT, FIELD(metrics_class_name),
+     .value_default = "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
+     .doc = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider serves /metrics."},
     {"metricsProvider.httpPort", CONFIG_NOTHING, .doc = "metrics are told by mntr"},
     {"metricsProvider.exportJvmInfo", CONFIG_NOTHING, .doc = "there is no JVM"},
     {"jvm.pause.monitor", CONFIG_NOTHING, .doc = "there is no JVM"},
@@ -204,6 +206,12 @@ const char *keeper_config_journal_path(const struct keeper_config *config, char 
 {
     const char *folder = config->data_log_dir != NULL ? config->data_log_dir : config->data_dir;
     return version_path(folder, text, capacity);
+}
+
+bool keeper_config_has_prometheus(const struct keeper_config *config)
+{
+    return strcmp(config->metrics_class_name,
+                  "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider") == 0;
 }
 
 bool keeper_config_allows_word(const struct keeper_config *config, struct slice word)

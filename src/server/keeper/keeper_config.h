@@ -54,6 +54,9 @@ struct keeper_config {
     int64_t container_check_interval_ms;
     int64_t container_count_max_per_minute;
 
+    /* Doors for operators. */
+    const char *metrics_class_name;
+
     /* Memory. */
     int64_t memory_mib_max;
     int64_t session_count_max;
@@ -83,6 +86,9 @@ const char *keeper_config_snapshot_path(const struct keeper_config *config, char
                                         size_t capacity);
 const char *keeper_config_journal_path(const struct keeper_config *config, char *text,
                                        size_t capacity);
+
+/* Whether metricsProvider.className asks for the Prometheus page. */
+bool keeper_config_has_prometheus(const struct keeper_config *config);
 
 /* Whether 4lw.commands.whitelist allows the word ("srvr"). */
 bool keeper_config_allows_word(const struct keeper_config *config, struct slice word);

@@ -16,6 +16,8 @@ enum err keeper_load_tell(struct keeper_server *server, const char *what, const 
 
 /* The folder and those above it, as far as they are missing or may not be durable: those that exist
  * may have been made by a process that was killed before it could sync them. */
+enum { millisecond_ns = 1000000 };
+
 static enum err make_folder(struct keeper_server *server, const char *path, bool is_durable)
 {
     char part[keeper_path_bytes_max];
@@ -92,6 +94,13 @@ enum err keeper_load_init_keeper(struct keeper_server *server)
     return err;
 }
 
+static void on_synced(struct journal *journal, const struct journal_synced *synced)
+{
+    struct keeper_server *server = CONTAINER_OF(journal, struct keeper_server, journal);
+    metric_summary_add(&server->stats.summaries.sync_time, synced->elapsed_ns / millisecond_ns);
+    metric_summary_add(&server->stats.summaries.sync_batch, synced->append_count);
+}
+
 static enum err open_journal(struct keeper_server *server)
 {
     txn_codec_encode_file_header(server->file_header);
@@ -111,6 +120,7 @@ static enum err open_journal(struct keeper_server *server)
                      .header = slice_of(server->file_header, sizeof server->file_header),
                      .allocate_step_bytes = (uint64_t)server->config.allocate_kib << 10,
                      .allocate_sparse = true,
+                     .on_synced = on_synced,
                  });
     server->is_journal_open = true;
     err = journal_load(&server->journal);
@@ -143,13 +153,38 @@ static enum err check_empty(struct keeper_server *server, const struct loading *
     return ERR_CORRUPT;
 }
 
+static uint64_t elapsed_ms(const struct keeper_server *server, uint64_t since_ns)
+{
+    return (io_now_ns(server->shard->io) - since_ns) / millisecond_ns;
+}
+
+static enum err load_snapshot(struct keeper_server *server, struct loading *loading)
+{
+    const uint64_t started_ns = io_now_ns(server->shard->io);
+    const enum err err = snapshot_loader_run(&loading->snapshot, server);
+    metric_summary_add(&server->stats.summaries.load_snapshot_time, elapsed_ms(server, started_ns));
+    return err;
+}
+
+static enum err replay_journal(struct keeper_server *server, struct loading *loading)
+{
+    const uint64_t started_ns = io_now_ns(server->shard->io);
+    const enum err err =
+        journal_replayer_run(&loading->replayer, &loading->snapshot, &loading->start);
+    if (!loading->snapshot.has_snapshot)
+        return err;
+    metric_summary_add(&server->stats.summaries.load_journal_time, elapsed_ms(server, started_ns));
+    metric_summary_add(&server->stats.summaries.load_txn_count, loading->replayer.txn_count);
+    return err;
+}
+
 static enum err load_tree(struct keeper_server *server, struct loading *loading)
 {
-    enum err err = snapshot_loader_run(&loading->snapshot, server);
+    enum err err = load_snapshot(server, loading);
     if (err == ERR_OK)
         err = open_journal(server);
     if (err == ERR_OK)
-        err = journal_replayer_run(&loading->replayer, &loading->snapshot, &loading->start);
+        err = replay_journal(server, loading);
     if (err == ERR_OK)
         err = check_empty(server, loading);
     if (err == ERR_OK)
@@ -178,8 +213,10 @@ enum err keeper_load(struct keeper_server *server)
         err = make_folder(server, server->journal_path, is_durable);
     if (err == ERR_OK)
         err = lock_folder(server);
+    const uint64_t started_ns = io_now_ns(server->shard->io);
     if (err == ERR_OK)
         err = load_tree(server, &loading);
+    metric_summary_add(&server->stats.summaries.load_time, elapsed_ms(server, started_ns));
     if (err == ERR_OK)
         err = ack_mark_start(&server->mark, server, acknowledged_zxid(server));
     return err;

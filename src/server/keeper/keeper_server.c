@@ -16,6 +16,7 @@ enum {
     open_reply_count_max = 4096,
     unsent_bytes_max = 4 << 20,
     send_timeout_ms = 60 * 1000,
+    trace_mask_default = 306,
 };
 
 /* ---- every tick ---- */
@@ -24,7 +25,7 @@ static void submit_tick(struct keeper_server *server);
 
 static void close_session(struct keeper_server *server, int64_t session_id)
 {
-    server->stats.expired_session_count++;
+    server->stats.counts.expired_session_count++;
     diag_info(server->shard->diag, "session 0x%" PRIx64 " has expired", (uint64_t)session_id);
     const enum code code =
         keeper_write_start(server, &(struct keeper_write_request){.type = OP_CLOSE_SESSION,
@@ -58,6 +59,15 @@ void keeper_server_on_room(struct keeper_server *server)
         expire_sessions(server);
 }
 
+static void turn_windows(struct keeper_server *server)
+{
+    const uint64_t now_ns = io_now_ns(server->shard->io);
+    if (now_ns - server->windows_turned_ns < metric_summary_window_ms * (uint64_t)millisecond_ns)
+        return;
+    server->windows_turned_ns = now_ns;
+    keeper_stats_turn_windows(&server->stats);
+}
+
 static void on_tick(struct io_op *op, int64_t result)
 {
     struct keeper_server *server = CONTAINER_OF(op, struct keeper_server, tick_op);
@@ -72,6 +82,7 @@ static void on_tick(struct io_op *op, int64_t result)
             ack_mark_advance(&server->mark, server->keeper.zxid_applied);
         znode_reaper_tick(&server->reaper);
         purge_task_tick(&server->purge);
+        turn_windows(server);
     }
     submit_tick(server);
 }
@@ -92,7 +103,8 @@ static void submit_tick(struct keeper_server *server)
 static void on_watch(struct keeper_sink *sink, struct keeper_connection *connection,
                      const struct watch_event *event)
 {
-    (void)sink;
+    struct keeper_server *server = CONTAINER_OF(sink, struct keeper_server, sink);
+    keeper_stats_add_told(&server->stats, (int32_t)event->type);
     client_link_push_event(CONTAINER_OF(connection, struct client_link, keeper), event);
 }
 
@@ -183,7 +195,9 @@ static void init(struct keeper_server *server, struct shard *shard,
     list_init(&server->paused);
     keeper_config_snapshot_path(config, server->snapshot_path, sizeof server->snapshot_path);
     keeper_config_journal_path(config, server->journal_path, sizeof server->journal_path);
-    keeper_stats_reset(&server->stats);
+    keeper_stats_reset(&server->stats, true);
+    server->windows_turned_ns = server->started_at_ns;
+    server->trace_mask = trace_mask_default;
     snapshot_task_init(&server->snapshot, server);
     purge_task_init(&server->purge, server);
     znode_reaper_init(&server->reaper, server);
@@ -197,6 +211,7 @@ enum err keeper_server_start(struct keeper_server **server_out, struct shard *sh
     if (server == NULL)
         return ERR_NO_MEMORY;
     init(server, shard, config);
+    host_facts_load(&server->host, shard->io);
     enum err err = take_memory(server);
     if (err == ERR_OK)
         err = keeper_load(server);

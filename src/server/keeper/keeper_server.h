@@ -18,6 +18,8 @@
 #include "keeper/txn_codec.h"
 #include "net/net.h"
 #include "server/keeper/ack_mark.h"
+#include "server/keeper/digest_log.h"
+#include "server/keeper/host_facts.h"
 #include "server/keeper/keeper_config.h"
 #include "server/keeper/keeper_stats.h"
 #include "server/keeper/purge_task.h"
@@ -78,6 +80,10 @@ struct keeper_server {
     void *stopped_context;
     bool is_journal_open;
     struct keeper_stats stats;
+    uint64_t windows_turned_ns; /* When the windows of its summaries last turned. */
+    struct digest_log digests;
+    struct host_facts host;
+    int64_t trace_mask; /* As stmk set it; there is no trace that it could mask. */
 };
 
 /* Loads what is on disk, listens, serves. Waits for the disk, so at start only. Keeps shard; config

@@ -1,5 +1,6 @@
 #include "server/keeper/keeper_stats.h"
 
+#include "base/assert.h"
 #include "base/macros.h"
 
 #include <inttypes.h>
@@ -8,26 +9,51 @@
 
 enum { millisecond_ns = 1000000, decimals = 10000 };
 
-void keeper_stats_reset(struct keeper_stats *stats)
+void keeper_stats_reset(struct keeper_stats *stats, bool with_metrics)
 {
     stats->received_count = 0;
     stats->sent_count = 0;
     stats->latency = (struct keeper_latency){0};
-    stats->read_latency = (struct keeper_latency){0};
-    stats->write_latency = (struct keeper_latency){0};
     stats->reply_bytes_last = -1;
     stats->reply_bytes_min = -1;
     stats->reply_bytes_max = -1;
+    if (!with_metrics)
+        return;
+    stats->counts = (struct keeper_counts){0};
+    memset(&stats->summaries, 0, sizeof stats->summaries);
 }
 
-void keeper_stats_add_reply(struct keeper_stats *stats, size_t bytes)
+void keeper_stats_add_reply_bytes(struct keeper_stats *stats, size_t bytes)
 {
     const int64_t size = (int64_t)bytes;
-    stats->sent_count++;
+    stats->counts.reply_bytes += bytes;
     stats->reply_bytes_last = size;
     stats->reply_bytes_max = max_i64(stats->reply_bytes_max, size);
     if (stats->reply_bytes_min < 0 || size < stats->reply_bytes_min)
         stats->reply_bytes_min = size;
+}
+
+void keeper_stats_add_told(struct keeper_stats *stats, int32_t event_type)
+{
+    assert(event_type >= 1 && event_type <= KEEPER_STATS_EVENT_COUNT);
+    stats->told_count[event_type - 1]++;
+}
+
+void keeper_stats_end_change(struct keeper_stats *stats)
+{
+    for (uint32_t index = 0; index < KEEPER_STATS_EVENT_COUNT; index++) {
+        if (stats->told_count[index] == 0)
+            continue;
+        metric_summary_add(&stats->summaries.watch_count[index], stats->told_count[index]);
+        stats->told_count[index] = 0;
+    }
+}
+
+void keeper_stats_turn_windows(struct keeper_stats *stats)
+{
+    struct metric_summary *summaries = (struct metric_summary *)&stats->summaries;
+    for (size_t index = 0; index < sizeof stats->summaries / sizeof *summaries; index++)
+        metric_summary_turn(&summaries[index]);
 }
 
 void keeper_latency_add(struct keeper_latency *latency, uint64_t elapsed_ns)

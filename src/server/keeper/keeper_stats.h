@@ -1,13 +1,19 @@
-/* What four-letter words tell about the work done: counts and latencies, of the server and of each
- * connection.
+/* What the server counts and measures of its work; src/server/keeper/metrics.c says under which
+ * names operators see it.
  *
  * Memory: embedded. Shard: one owner.
  */
 #ifndef SERVER_KEEPER_STATS_H
 #define SERVER_KEEPER_STATS_H
 
+#include "server/keeper/metric_summary.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* Watch event types from 1 on: created, deleted, data changed, children changed. */
+enum { KEEPER_STATS_EVENT_COUNT = 4 };
 
 struct keeper_latency {
     uint64_t count;
@@ -20,19 +26,53 @@ struct keeper_stats {
     uint64_t received_count;
     uint64_t sent_count;
     struct keeper_latency latency;
-    struct keeper_latency read_latency;
-    struct keeper_latency write_latency;
-    uint64_t rejected_connection_count;
-    uint64_t auth_failed_count;
-    uint64_t expired_session_count;
-    uint64_t snapshot_count;
     int64_t reply_bytes_last; /* -1: none yet. */
     int64_t reply_bytes_min;
     int64_t reply_bytes_max;
+
+    uint64_t auth_failed_count; /* Stays when the others are reset. */
+
+    struct keeper_counts {
+        uint64_t received_bytes;
+        uint64_t reply_bytes;
+        uint64_t event_bytes;
+        uint64_t connect_request_count;
+        uint64_t expired_session_count;
+        uint64_t write_count;
+        uint64_t digest_mismatch_count;
+        uint64_t snapshot_error_count;
+        uint64_t snapshot_rate_limited_count;
+    } counts;
+
+    /* In milliseconds, or counts. */
+    struct keeper_summaries {
+        struct metric_summary read_latency;
+        struct metric_summary write_latency;
+        struct metric_summary write_wait; /* From the journal's queue until durable. */
+        struct metric_summary sync_time;
+        struct metric_summary sync_batch; /* Writes that one sync made durable. */
+        struct metric_summary snapshot_time;
+        struct metric_summary load_time; /* Of the whole start; the next two are parts of it. */
+        struct metric_summary load_snapshot_time;
+        struct metric_summary load_journal_time;
+        struct metric_summary load_txn_count;
+        struct metric_summary watch_count[KEEPER_STATS_EVENT_COUNT]; /* Told of one change. */
+    } summaries;
+    uint32_t told_count[KEEPER_STATS_EVENT_COUNT]; /* Of the change that is being applied. */
 };
 
-void keeper_stats_reset(struct keeper_stats *stats);
-void keeper_stats_add_reply(struct keeper_stats *stats, size_t bytes);
+/* Everything but auth_failed_count. with_metrics: also the counts and summaries that a metrics
+ * provider of its own keeps, which srst leaves alone. */
+void keeper_stats_reset(struct keeper_stats *stats, bool with_metrics);
+
+void keeper_stats_add_reply_bytes(struct keeper_stats *stats, size_t bytes);
+
+/* A watch event of the change that is being applied goes to somebody; the change is over. */
+void keeper_stats_add_told(struct keeper_stats *stats, int32_t event_type);
+void keeper_stats_end_change(struct keeper_stats *stats);
+
+/* Every metric_summary_window_ms. */
+void keeper_stats_turn_windows(struct keeper_stats *stats);
 
 void keeper_latency_add(struct keeper_latency *latency, uint64_t elapsed_ns);
 

@@ -60,12 +60,16 @@ struct keeper_write *keeper_write_last(struct keeper_server *server)
 
 /* ---- after the journal ---- */
 
+static uint64_t elapsed_ms(const struct keeper_write *write)
+{
+    return (io_now_ns(write->server->shard->io) - write->started_at_ns) / 1000000;
+}
+
 static void answer(struct keeper_write *write, const struct txn_result *result)
 {
     struct keeper_server *server = write->server;
     struct client_link *client = write->client;
-    keeper_latency_add(&server->stats.write_latency,
-                       io_now_ns(server->shard->io) - write->started_at_ns);
+    metric_summary_add(&server->stats.summaries.write_latency, elapsed_ms(write));
     if (client == NULL)
         return;
     if (write->type == OP_CREATE_SESSION) {
@@ -101,8 +105,11 @@ static void apply(struct keeper_write *write, struct txn_result *result)
     if (err != ERR_OK)
         io_fatal(server->shard->io, "cannot read back the transaction that was just written: %s",
                  err_text(err));
+    memset(server->stats.told_count, 0, sizeof server->stats.told_count);
     keeper_apply(&server->keeper, &txn, keeper_server_now_ms(server), &server->sink, &server->arena,
                  result);
+    keeper_stats_end_change(&server->stats);
+    digest_log_add(&server->digests, txn.zxid, server->keeper.tree.digest);
 }
 
 static void end_session(struct keeper_server *server, int64_t session_id)
@@ -118,6 +125,7 @@ static void on_durable(struct journal_append *append, enum err err)
     struct keeper_server *server = write->server;
     assert(err == ERR_OK); /* A journal without on_failed ends the process instead. */
     assert(keeper_write_last(server) != NULL && server->writes.next == &write->link);
+    metric_summary_add(&server->stats.summaries.write_wait, elapsed_ms(write));
 
     struct txn_result result;
     apply(write, &result);
@@ -193,6 +201,7 @@ static void submit(struct keeper_server *server, struct keeper_write *write,
                                             .done = on_durable};
     roll_if_wanted(server, txn->zxid);
     list_push(&server->writes, &write->link);
+    server->stats.counts.write_count++;
     server->write_count++;
     server->write_bytes += write->record_size;
     if (request->client != NULL) {

@@ -121,11 +121,13 @@ void snapshot_loader_check_digest(struct snapshot_loader *loader)
     if (!loader->has_digest || keeper->zxid_applied != loader->digest_zxid)
         return;
     loader->has_digest = false;
-    if (keeper->tree.digest != loader->digest)
-        diag_error(loader->server->shard->diag,
-                   "at zxid 0x%" PRIx64 " the tree's digest is %" PRIu64
-                   ", but the snapshot says %" PRIu64,
-                   (uint64_t)keeper->zxid_applied, keeper->tree.digest, loader->digest);
+    if (keeper->tree.digest == loader->digest)
+        return;
+    loader->server->stats.counts.digest_mismatch_count++;
+    diag_error(loader->server->shard->diag,
+               "at zxid 0x%" PRIx64 " the tree's digest is %" PRIu64
+               ", but the snapshot says %" PRIu64,
+               (uint64_t)keeper->zxid_applied, keeper->tree.digest, loader->digest);
 }
 
 static enum err load_snapshot(struct snapshot_loader *loader, const struct recovery_file *file)

@@ -79,13 +79,14 @@ static void finish(struct snapshot_task *task)
     const uint64_t elapsed_ms =
         (io_now_ns(server->shard->io) - task->started_at_ns) / millisecond_ns;
     if (task->error == 0) {
-        server->stats.snapshot_count++;
+        metric_summary_add(&server->stats.summaries.snapshot_time, elapsed_ms);
         task->zxid_last = task->writer.zxid;
         diag_info(server->shard->diag,
                   "snapshot 0x%" PRIx64 " of %" PRIu64 " znodes, %" PRIu64 " bytes, in %" PRIu64
                   " ms",
                   (uint64_t)task->writer.zxid, task->writer.znode_count, task->offset, elapsed_ms);
     } else if (!task->is_canceled) {
+        server->stats.counts.snapshot_error_count++;
         diag_error(server->shard->diag,
                    "the snapshot %s could not be written: %s; the next one will be tried "
                    "later",

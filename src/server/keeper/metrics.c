@@ -1,0 +1,462 @@
+#include "server/keeper/metrics.h"
+
+#include "base/assert.h"
+#include "server/keeper/keeper_facts.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { name_bytes_max = 128, decimals = 10000 };
+
+/* ---- gauges ---- */
+
+static double read_data_bytes(const struct keeper_server *server)
+{
+    return (double)server->keeper.tree.data_bytes + 1; /* Apache counts the root's path as well. */
+}
+
+static double read_ephemeral_count(const struct keeper_server *server)
+{
+    return (double)server->keeper.tree.ephemeral_count;
+}
+
+static double read_session_count(const struct keeper_server *server)
+{
+    return (double)server->keeper.sessions.by_id.count;
+}
+
+static double read_znode_count(const struct keeper_server *server)
+{
+    return (double)keeper_znode_count(&server->keeper);
+}
+
+static double read_watch_count(const struct keeper_server *server)
+{
+    return (double)keeper_facts_watch_count(server);
+}
+
+static double read_connection_count(const struct keeper_server *server)
+{
+    return net_connection_count(server->net);
+}
+
+static double read_refused_connection_count(const struct keeper_server *server)
+{
+    return (double)net_refused_count(server->net);
+}
+
+static double read_unused_connection_count(const struct keeper_server *server)
+{
+    return (double)net_unused_count(server->net);
+}
+
+static double read_outstanding_count(const struct keeper_server *server)
+{
+    return (double)keeper_facts_outstanding_count(server);
+}
+
+static double read_open_file_count(const struct keeper_server *server)
+{
+    return (double)keeper_facts_open_file_count(server);
+}
+
+static double read_open_file_count_max(const struct keeper_server *server)
+{
+    return (double)server->host.open_file_count_max;
+}
+
+static double read_uptime_ms(const struct keeper_server *server)
+{
+    return (double)keeper_facts_uptime_ms(server);
+}
+
+static double read_latency_min(const struct keeper_server *server)
+{
+    return (double)server->stats.latency.min_ms;
+}
+
+static double read_latency_max(const struct keeper_server *server)
+{
+    return (double)server->stats.latency.max_ms;
+}
+
+static double average(uint64_t sum, uint64_t count)
+{
+    if (count == 0)
+        return 0;
+    const double scaled = (double)sum / (double)count * decimals;
+    return (double)(uint64_t)(scaled + 0.5) / decimals;
+}
+
+static double read_latency_average(const struct keeper_server *server)
+{
+    return average(server->stats.latency.total_ms, server->stats.latency.count);
+}
+
+static double read_reply_bytes_last(const struct keeper_server *server)
+{
+    return (double)server->stats.reply_bytes_last;
+}
+
+static double read_reply_bytes_min(const struct keeper_server *server)
+{
+    return (double)server->stats.reply_bytes_min;
+}
+
+static double read_reply_bytes_max(const struct keeper_server *server)
+{
+    return (double)server->stats.reply_bytes_max;
+}
+
+/* ---- the table ---- */
+
+static const char no_ensemble[] = "ensembles";
+static const char no_threads[] = "queues between threads; here one loop does it all";
+static const char no_throttle[] = "throttling of requests and connections";
+static const char no_tls[] = "TLS";
+static const char no_local_sessions[] = "local sessions";
+static const char no_cache[] = "a cache of replies; here they are made without one";
+static const char no_watch_cleaner[] = "a thread that forgets dead watchers; here they go at once";
+static const char no_restore[] = "restore by admin command";
+static const char no_namespaces[] = "the first part of each path";
+static const char no_jvm[] = "the JVM";
+static const char ends_the_process[] = "errors after which this process ends";
+
+/* clang-format off */
+#define READ(function)  .read = function
+#define COUNT(field)    .offset = offsetof(struct keeper_stats, field)
+#define SUM(field)      .offset = offsetof(struct keeper_stats, summaries.field)
+#define ABSENT(reason)  .absent = reason
+static const struct metric metrics[] = {
+    {"approximate_data_size", METRIC_GAUGE, READ(read_data_bytes)},
+    {"auth_failed_count", METRIC_GAUGE, COUNT(auth_failed_count)},
+    {"avg_latency", METRIC_DECIMAL, READ(read_latency_average)},
+    {"connection_drop_probability", METRIC_DECIMAL, ABSENT(no_throttle)},
+    {"ephemerals_count", METRIC_GAUGE, READ(read_ephemeral_count)},
+    {"global_sessions", METRIC_GAUGE, READ(read_session_count)},
+    {"last_client_response_size", METRIC_GAUGE, READ(read_reply_bytes_last)},
+    {"local_sessions", METRIC_GAUGE, ABSENT(no_local_sessions)},
+    {"max_client_response_size", METRIC_GAUGE, READ(read_reply_bytes_max)},
+    {"max_file_descriptor_count", METRIC_GAUGE, READ(read_open_file_count_max)},
+    {"max_latency", METRIC_GAUGE, READ(read_latency_max)},
+    {"min_client_response_size", METRIC_GAUGE, READ(read_reply_bytes_min)},
+    {"min_latency", METRIC_GAUGE, READ(read_latency_min)},
+    {"non_mtls_local_conn_count", METRIC_GAUGE, ABSENT(no_tls)},
+    {"non_mtls_remote_conn_count", METRIC_GAUGE, ABSENT(no_tls)},
+    {"num_alive_connections", METRIC_GAUGE, READ(read_connection_count)},
+    {"open_file_descriptor_count", METRIC_GAUGE, READ(read_open_file_count)},
+    {"outstanding_requests", METRIC_GAUGE, READ(read_outstanding_count)},
+    {"outstanding_tls_handshake", METRIC_GAUGE, ABSENT(no_tls)},
+    {"packets_received", METRIC_GAUGE, COUNT(received_count)},
+    {"packets_sent", METRIC_GAUGE, COUNT(sent_count)},
+    {"uptime", METRIC_GAUGE, READ(read_uptime_ms)},
+    {"watch_count", METRIC_GAUGE, READ(read_watch_count)},
+    {"znode_count", METRIC_GAUGE, READ(read_znode_count)},
+    {"quota_bytes_limit_per_namespace", METRIC_GAUGE_SET, ABSENT(no_namespaces)},
+    {"quota_bytes_usage_per_namespace", METRIC_GAUGE_SET, ABSENT(no_namespaces)},
+    {"quota_count_limit_per_namespace", METRIC_GAUGE_SET, ABSENT(no_namespaces)},
+    {"quota_count_usage_per_namespace", METRIC_GAUGE_SET, ABSENT(no_namespaces)},
+
+    {"add_dead_watcher_stall_time", METRIC_COUNTER, ABSENT(no_watch_cleaner)},
+    {"bytes_received_count", METRIC_COUNTER, COUNT(counts.received_bytes)},
+    {"cnxn_closed_without_zk_server_running", METRIC_COUNTER, ABSENT(no_ensemble)},
+    {"commit_count", METRIC_COUNTER, ABSENT(no_ensemble)},
+    {"connection_drop_count", METRIC_COUNTER, ABSENT(no_throttle)},
+    {"connection_rejected", METRIC_COUNTER, READ(read_refused_connection_count)},
+    {"connection_request_count", METRIC_COUNTER, COUNT(counts.connect_request_count)},
+    {"connection_revalidate_count", METRIC_COUNTER, ABSENT(no_ensemble)},
+    {"dead_watchers_cleared", METRIC_COUNTER, ABSENT(no_watch_cleaner)},
+    {"dead_watchers_queued", METRIC_COUNTER, ABSENT(no_watch_cleaner)},
+    {"diff_count", METRIC_COUNTER, ABSENT(no_ensemble)},
+    {"digest_mismatches_count", METRIC_COUNTER, COUNT(counts.digest_mismatch_count)},
+    {"ensemble_auth_fail", METRIC_COUNTER, ABSENT(no_ensemble)},
+    {"ensemble_auth_skip", METRIC_COUNTER, ABSENT(no_ensemble)},
+    {"ensemble_auth_success", METRIC_COUNTER, ABSENT(no_ensemble)},
+    {"insecure_admin_count", METRIC_COUNTER, ABSENT(no_tls)},
+    {"large_requests_rejected", METRIC_COUNTER, ABSENT(no_throttle)},
+    {"learner_commit_received_count", METRIC_COUNTER, ABSENT(no_ensemble)},
+    {"learner_proposal_received_count", METRIC_COUNTER, ABSENT(no_ensemble)},
+    {"looking_count", METRIC_COUNTER, ABSENT(no_ensemble)},
+    {"outstanding_changes_queued", METRIC_COUNTER, ABSENT(no_threads)},
+    {"outstanding_changes_removed", METRIC_COUNTER, ABSENT(no_threads)},
+    {"prep_processor_request_queued", METRIC_COUNTER, COUNT(received_count)},
+    {"proposal_count", METRIC_COUNTER, ABSENT(no_ensemble)},
+    {"quit_leading_due_to_disloyal_voter", METRIC_COUNTER, ABSENT(no_ensemble)},
+    {"quota_exceeded_error_per_namespace", METRIC_COUNTER_SET, ABSENT(no_namespaces)},
+    {"request_commit_queued", METRIC_COUNTER, ABSENT(no_threads)},
+    {"request_throttle_wait_count", METRIC_COUNTER, ABSENT(no_throttle)},
+    {"requests_not_forwarded_to_commit_processor", METRIC_COUNTER, ABSENT(no_threads)},
+    {"response_bytes", METRIC_COUNTER, COUNT(counts.reply_bytes)},
+    {"response_packet_cache_hits", METRIC_COUNTER, ABSENT(no_cache)},
+    {"response_packet_cache_misses", METRIC_COUNTER, ABSENT(no_cache)},
+    {"response_packet_get_children_cache_hits", METRIC_COUNTER, ABSENT(no_cache)},
+    {"response_packet_get_children_cache_misses", METRIC_COUNTER, ABSENT(no_cache)},
+    {"restore_error_count", METRIC_COUNTER, ABSENT(no_restore)},
+    {"restore_rate_limited_count", METRIC_COUNTER, ABSENT(no_restore)},
+    {"revalidate_count", METRIC_COUNTER, ABSENT(no_ensemble)},
+    {"sessionless_connections_expired", METRIC_COUNTER, READ(read_unused_connection_count)},
+    {"skip_learner_request_to_next_processor_count", METRIC_COUNTER, ABSENT(no_ensemble)},
+    {"snap_count", METRIC_COUNTER, ABSENT(no_ensemble)},
+    {"snapshot_error_count", METRIC_COUNTER, COUNT(counts.snapshot_error_count)},
+    {"snapshot_rate_limited_count", METRIC_COUNTER, COUNT(counts.snapshot_rate_limited_count)},
+    {"stale_replies", METRIC_COUNTER, ABSENT(no_throttle)},
+    {"stale_requests", METRIC_COUNTER, ABSENT(no_throttle)},
+    {"stale_requests_dropped", METRIC_COUNTER, ABSENT(no_throttle)},
+    {"stale_sessions_expired", METRIC_COUNTER, COUNT(counts.expired_session_count)},
+    {"sync_processor_request_queued", METRIC_COUNTER, COUNT(counts.write_count)},
+    {"throttled_ops", METRIC_COUNTER, ABSENT(no_throttle)},
+    {"tls_handshake_exceeded", METRIC_COUNTER, ABSENT(no_tls)},
+    {"unrecoverable_error_count", METRIC_COUNTER, ABSENT(ends_the_process)},
+    {"unsuccessful_handshake", METRIC_COUNTER, ABSENT(no_tls)},
+    {"watch_bytes", METRIC_COUNTER, COUNT(counts.event_bytes)},
+
+    {"commit_commit_proc_req_queued", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"commit_process_time", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"concurrent_request_processing_in_commit_processor", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"connection_token_deficit", METRIC_SUMMARY, ABSENT(no_throttle)},
+    {"dbinittime", METRIC_SUMMARY, SUM(load_time)},
+    {"election_time", METRIC_SUMMARY, ABSENT(no_ensemble)},
+    {"follower_sync_time", METRIC_SUMMARY, ABSENT(no_ensemble)},
+    {"fsynctime", METRIC_SUMMARY, SUM(sync_time)},
+    {"inflight_diff_count", METRIC_SUMMARY, ABSENT(no_ensemble)},
+    {"inflight_snap_count", METRIC_SUMMARY, ABSENT(no_ensemble)},
+    {"leader_unavailable_time", METRIC_SUMMARY, ABSENT(no_ensemble)},
+    {"learner_request_processor_queue_size", METRIC_SUMMARY, ABSENT(no_ensemble)},
+    {"netty_queued_buffer_capacity", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"node_changed_watch_count", METRIC_SUMMARY, SUM(watch_count[2])},
+    {"node_children_watch_count", METRIC_SUMMARY, SUM(watch_count[3])},
+    {"node_created_watch_count", METRIC_SUMMARY, SUM(watch_count[0])},
+    {"node_deleted_watch_count", METRIC_SUMMARY, SUM(watch_count[1])},
+    {"observer_sync_time", METRIC_SUMMARY, ABSENT(no_ensemble)},
+    {"pending_session_queue_size", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"prep_process_time", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"prep_processor_queue_size", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"proposal_process_time", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"read_commit_proc_issued", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"read_commit_proc_req_queued", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"reads_after_write_in_session_queue", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"reads_issued_from_session_queue", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"requests_in_session_queue", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"restore_time", METRIC_SUMMARY, ABSENT(no_restore)},
+    {"session_queues_drained", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"snapshottime", METRIC_SUMMARY, SUM(snapshot_time)},
+    {"socket_closing_time", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"startup_snap_load_time", METRIC_SUMMARY, SUM(load_snapshot_time)},
+    {"startup_txns_load_time", METRIC_SUMMARY, SUM(load_journal_time)},
+    {"startup_txns_loaded", METRIC_SUMMARY, SUM(load_txn_count)},
+    {"sync_process_time", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"sync_processor_batch_size", METRIC_SUMMARY, SUM(sync_batch)},
+    {"sync_processor_queue_size", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"time_waiting_empty_pool_in_commit_processor_read_ms", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"unavailable_time", METRIC_SUMMARY, ABSENT(no_ensemble)},
+    {"write_batch_time_in_commit_processor", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"write_commit_proc_issued", METRIC_SUMMARY, ABSENT(no_threads)},
+    {"write_commit_proc_req_queued", METRIC_SUMMARY, ABSENT(no_threads)},
+
+    {"close_session_prep_time", METRIC_PERCENTILES, ABSENT(no_threads)},
+    {"commit_propagation_latency", METRIC_PERCENTILES, ABSENT(no_ensemble)},
+    {"dead_watchers_cleaner_latency", METRIC_PERCENTILES, ABSENT(no_watch_cleaner)},
+    {"jvm_pause_time_ms", METRIC_PERCENTILES, ABSENT(no_jvm)},
+    {"local_write_committed_time_ms", METRIC_PERCENTILES, ABSENT(no_ensemble)},
+    {"om_commit_process_time_ms", METRIC_PERCENTILES, ABSENT(no_ensemble)},
+    {"om_proposal_process_time_ms", METRIC_PERCENTILES, ABSENT(no_ensemble)},
+    {"prep_processor_queue_time_ms", METRIC_PERCENTILES, ABSENT(no_threads)},
+    {"propagation_latency", METRIC_PERCENTILES, SUM(write_latency)},
+    {"proposal_ack_creation_latency", METRIC_PERCENTILES, ABSENT(no_ensemble)},
+    {"proposal_latency", METRIC_PERCENTILES, ABSENT(no_ensemble)},
+    {"quorum_ack_latency", METRIC_PERCENTILES, ABSENT(no_ensemble)},
+    {"read_commitproc_time_ms", METRIC_PERCENTILES, ABSENT(no_threads)},
+    {"read_final_proc_time_ms", METRIC_PERCENTILES, ABSENT(no_threads)},
+    {"readlatency", METRIC_PERCENTILES, SUM(read_latency)},
+    {"request_throttle_queue_time_ms", METRIC_PERCENTILES, ABSENT(no_throttle)},
+    {"server_write_committed_time_ms", METRIC_PERCENTILES, ABSENT(no_ensemble)},
+    {"sync_processor_queue_and_flush_time_ms", METRIC_PERCENTILES, SUM(write_wait)},
+    {"sync_processor_queue_flush_time_ms", METRIC_PERCENTILES, SUM(sync_time)},
+    {"sync_processor_queue_time_ms", METRIC_PERCENTILES, ABSENT(no_threads)},
+    {"updatelatency", METRIC_PERCENTILES, SUM(write_latency)},
+    {"write_commitproc_time_ms", METRIC_PERCENTILES, ABSENT(no_threads)},
+    {"write_final_proc_time_ms", METRIC_PERCENTILES, ABSENT(no_threads)},
+
+    {"ack_latency", METRIC_SUMMARY_SET, ABSENT(no_ensemble)},
+    {"learner_handler_qp_size", METRIC_SUMMARY_SET, ABSENT(no_ensemble)},
+    {"learner_handler_qp_time_ms", METRIC_SUMMARY_SET, ABSENT(no_ensemble)},
+    {"read_per_namespace", METRIC_SUMMARY_SET, ABSENT(no_namespaces)},
+    {"write_per_namespace", METRIC_SUMMARY_SET, ABSENT(no_namespaces)},
+};
+/* clang-format on */
+
+const struct metric *metrics_table(size_t *count)
+{
+    *count = ARRAY_COUNT(metrics);
+    return metrics;
+}
+
+static const void *field_of(const struct keeper_server *server, const struct metric *metric)
+{
+    return (const char *)&server->stats + metric->offset;
+}
+
+static double value_of(const struct keeper_server *server, const struct metric *metric)
+{
+    if (metric->absent != NULL)
+        return 0;
+    if (metric->read != NULL)
+        return metric->read(server);
+    return (double)*(const uint64_t *)field_of(server, metric);
+}
+
+static const struct metric_summary *summary_of(const struct keeper_server *server,
+                                               const struct metric *metric)
+{
+    static const struct metric_summary nothing;
+    return metric->absent != NULL ? &nothing : field_of(server, metric);
+}
+
+/* ---- samples ---- */
+
+PRINTF_LIKE(4, 5)
+static void tell(struct metric_visitor *visitor, double value, bool is_whole, const char *format,
+                 ...)
+{
+    char name[name_bytes_max];
+    va_list arguments;
+    va_start(arguments, format);
+    const int size = vsnprintf(name, sizeof name, format, arguments);
+    va_end(arguments);
+    assert(size > 0 && (size_t)size < sizeof name);
+    visitor->on_sample(visitor, &(struct metric_sample){name, value, is_whole});
+}
+
+static void tell_summary(struct metric_visitor *visitor, const struct metric_summary *summary,
+                         const struct metric *metric)
+{
+    const char *name = metric->name;
+    tell(visitor, average(summary->sum, summary->count), false, "avg_%s", name);
+    tell(visitor, (double)summary->min, true, "min_%s", name);
+    tell(visitor, (double)summary->max, true, "max_%s", name);
+    tell(visitor, (double)summary->count, true, "cnt_%s", name);
+    tell(visitor, (double)summary->sum, true, "sum_%s", name);
+    if (metric->kind != METRIC_PERCENTILES)
+        return;
+    static const struct {
+        const char *prefix;
+        uint32_t permille;
+    } percentiles[] = {{"p50", 500}, {"p95", 950}, {"p99", 990}, {"p999", 999}};
+    for (size_t index = 0; index < ARRAY_COUNT(percentiles); index++) {
+        const int64_t value =
+            metric_summary_percentile(summary, METRIC_SUMMARY_ALL, percentiles[index].permille);
+        tell(visitor, (double)max_i64(value, 0), true, "%s_%s", percentiles[index].prefix, name);
+    }
+}
+
+static void tell_default(const struct keeper_server *server, struct metric_visitor *visitor,
+                         const struct metric *metric)
+{
+    switch (metric->kind) {
+    case METRIC_GAUGE:
+    case METRIC_COUNTER: tell(visitor, value_of(server, metric), true, "%s", metric->name); return;
+    case METRIC_DECIMAL: tell(visitor, value_of(server, metric), false, "%s", metric->name); return;
+    case METRIC_SUMMARY:
+    case METRIC_PERCENTILES: tell_summary(visitor, summary_of(server, metric), metric); return;
+    case METRIC_GAUGE_SET:
+    case METRIC_COUNTER_SET:
+    case METRIC_SUMMARY_SET: return;
+    }
+}
+
+static const struct {
+    const char *text;
+    uint32_t permille;
+} quantiles[] = {{"0.5", 500}, {"0.9", 900}, {"0.99", 990}};
+
+/* comma: the page has one behind the last label, mntr has none. */
+static void tell_quantiles(const struct keeper_server *server, struct metric_visitor *visitor,
+                           const struct metric *metric, const char *comma)
+{
+    const struct metric_summary *summary = summary_of(server, metric);
+    const size_t count = metric->kind == METRIC_PERCENTILES ? ARRAY_COUNT(quantiles) : 1;
+    for (size_t index = 0; index < count; index++) {
+        const int64_t value =
+            metric_summary_percentile(summary, METRIC_SUMMARY_LATELY, quantiles[index].permille);
+        tell(visitor, value < 0 ? NAN : (double)value, false, "%s{quantile=\"%s\"%s}", metric->name,
+             quantiles[index].text, comma);
+    }
+    tell(visitor, (double)summary->count, false, "%s_count", metric->name);
+    tell(visitor, (double)summary->sum, false, "%s_sum", metric->name);
+}
+
+static void tell_prometheus(const struct keeper_server *server, struct metric_visitor *visitor,
+                            const struct metric *metric, const char *comma)
+{
+    switch (metric->kind) {
+    case METRIC_GAUGE:
+    case METRIC_DECIMAL:
+    case METRIC_COUNTER: tell(visitor, value_of(server, metric), false, "%s", metric->name); return;
+    case METRIC_SUMMARY:
+    case METRIC_PERCENTILES: tell_quantiles(server, visitor, metric, comma); return;
+    case METRIC_GAUGE_SET:
+    case METRIC_COUNTER_SET:
+    case METRIC_SUMMARY_SET: return;
+    }
+}
+
+void metrics_visit(const struct keeper_server *server, struct metric_visitor *visitor)
+{
+    const bool is_prometheus = keeper_config_has_prometheus(&server->config);
+    for (size_t index = 0; index < ARRAY_COUNT(metrics); index++) {
+        if (is_prometheus)
+            tell_prometheus(server, visitor, &metrics[index], "");
+        else
+            tell_default(server, visitor, &metrics[index]);
+    }
+}
+
+const char *metrics_print_value(const struct metric_sample *sample, char *out)
+{
+    if (!sample->is_whole)
+        return counted_text_double(sample->value, out);
+    snprintf(out, counted_text_double_bytes, "%.0f", sample->value);
+    return out;
+}
+
+/* ---- the page ---- */
+
+struct page {
+    struct metric_visitor visitor;
+    struct counted_text *text;
+};
+
+static void put_line(struct metric_visitor *visitor, const struct metric_sample *sample)
+{
+    struct page *page = CONTAINER_OF(visitor, struct page, visitor);
+    char value[counted_text_double_bytes];
+    counted_text_print(page->text, "%s %s\n", sample->name, metrics_print_value(sample, value));
+}
+
+static const char *type_of(enum metric_kind kind)
+{
+    switch (kind) {
+    case METRIC_GAUGE:
+    case METRIC_DECIMAL:
+    case METRIC_GAUGE_SET: return "gauge";
+    case METRIC_COUNTER:
+    case METRIC_COUNTER_SET: return "counter";
+    case METRIC_SUMMARY:
+    case METRIC_PERCENTILES:
+    case METRIC_SUMMARY_SET: break;
+    }
+    return "summary";
+}
+
+void metrics_put_page(const struct keeper_server *server, struct counted_text *text)
+{
+    struct page page = {.visitor.on_sample = put_line, .text = text};
+    for (size_t index = 0; index < ARRAY_COUNT(metrics); index++) {
+        const struct metric *metric = &metrics[index];
+        counted_text_print(text, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->name,
+                           metric->name, type_of(metric->kind));
+        tell_prometheus(server, &page.visitor, metric, ",");
+    }
+}
