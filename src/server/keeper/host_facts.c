@@ -45,6 +45,14 @@ static void count(void *context, const char *name)
     ++*file_count;
 }
 
+/* Java has a name of its own for it. */
+static void load_architecture(struct io *io, char *out)
+{
+    load_text(io, "/proc/sys/kernel/arch", out);
+    if (strcmp(out, "x86_64") == 0)
+        snprintf(out, host_facts_text_bytes, "amd64");
+}
+
 void host_facts_load(struct host_facts *facts, struct io *io)
 {
     char limits[limits_bytes_max];
@@ -52,20 +60,10 @@ void host_facts_load(struct host_facts *facts, struct io *io)
     load_text(io, "/proc/sys/kernel/hostname", facts->host_name);
     load_text(io, "/proc/sys/kernel/ostype", facts->os_name);
     load_text(io, "/proc/sys/kernel/osrelease", facts->os_version);
+    load_architecture(io, facts->architecture);
     if (io_list_directory(io, "/proc/self/fd", count, &facts->open_file_count) < 0)
         facts->open_file_count = 0;
     const int64_t size = small_file_read_wait(io, "/proc/self/limits", limits, sizeof limits);
     if (size > 0)
         facts->open_file_count_max = host_facts_parse_limit(slice_of(limits, (size_t)size));
-}
-
-const char *host_facts_architecture(void)
-{
-#if defined(__x86_64__)
-    return "amd64";
-#elif defined(__aarch64__)
-    return "aarch64";
-#else
-    return "<NA>";
-#endif
 }

@@ -16,7 +16,8 @@ struct host_facts {
     char host_name[host_facts_text_bytes];
     char os_name[host_facts_text_bytes];
     char os_version[host_facts_text_bytes];
-    uint64_t open_file_count; /* Of the process, when it was asked. */
+    char architecture[host_facts_text_bytes]; /* "amd64", as Java calls it. */
+    uint64_t open_file_count;                 /* Of the process, when it was asked. */
     uint64_t open_file_count_max;
 };
 
@@ -25,8 +26,5 @@ void host_facts_load(struct host_facts *facts, struct io *io);
 
 /* The soft limit of open files in the text of /proc/<pid>/limits; 0: it is not in there. */
 uint64_t host_facts_parse_limit(struct slice text);
-
-/* "amd64", as Java calls it. */
-const char *host_facts_architecture(void);
 
 #endif

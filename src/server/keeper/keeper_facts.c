@@ -143,7 +143,7 @@ void keeper_facts_each_variable(const struct keeper_server *server,
     for (size_t index = 0; index < ARRAY_COUNT(of_java); index++)
         on_variable(context, of_java[index], "<NA>");
     on_variable(context, "os.name", server->host.os_name);
-    on_variable(context, "os.arch", host_facts_architecture());
+    on_variable(context, "os.arch", server->host.architecture);
     on_variable(context, "os.version", server->host.os_version);
     for (size_t index = 0; index < ARRAY_COUNT(of_user); index++)
         on_variable(context, of_user[index], "<NA>");
