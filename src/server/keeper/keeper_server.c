@@ -192,6 +192,7 @@ static void init(struct keeper_server *server, struct shard *shard,
     list_init(&server->writes);
     list_init(&server->free_writes);
     list_init(&server->free_waits);
+    record_pool_init(&server->records, shard->heap);
     list_init(&server->paused);
     keeper_config_snapshot_path(config, server->snapshot_path, sizeof server->snapshot_path);
     keeper_config_journal_path(config, server->journal_path, sizeof server->journal_path);

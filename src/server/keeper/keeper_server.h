@@ -23,6 +23,7 @@
 #include "server/keeper/keeper_config.h"
 #include "server/keeper/keeper_stats.h"
 #include "server/keeper/purge_task.h"
+#include "server/keeper/record_pool.h"
 #include "server/keeper/snapshot_task.h"
 #include "server/keeper/znode_reaper.h"
 #include "shard/shard.h"
@@ -62,7 +63,8 @@ struct keeper_server {
     uint64_t write_bytes;
     struct list free_writes;
     uint32_t free_write_count;
-    struct list free_waits; /* Of client_wait. */
+    struct record_pool records; /* Of writes. */
+    struct list free_waits;     /* Of client_wait. */
     uint32_t free_wait_count;
     uint32_t wait_count; /* Requests that wait for a write. */
     bool has_doomed;     /* Some link is to be closed. */

@@ -26,8 +26,9 @@ static struct keeper_write *acquire(struct keeper_server *server)
 static void release(struct keeper_server *server, struct keeper_write *write)
 {
     assert(list_empty(&write->waits));
-    if (write->record != write->inline_record)
-        heap_give_reusable(server->shard->heap, write->record);
+    if (write->block != NULL)
+        record_pool_give(&server->records, write->block);
+    write->block = NULL;
     write->record = NULL;
     if (server->free_write_count >= keeper_write_free_count_max) {
         heap_give(server->shard->heap, write);
@@ -43,6 +44,7 @@ void keeper_write_drain(struct keeper_server *server)
          link = list_pop(&server->free_writes))
         heap_give(server->shard->heap, CONTAINER_OF(link, struct keeper_write, link));
     server->free_write_count = 0;
+    record_pool_deinit(&server->records);
 }
 
 bool keeper_write_is_saturated(const struct keeper_server *server)
@@ -186,9 +188,7 @@ static void submit(struct keeper_server *server, struct keeper_write *write,
 {
     write->zxid = txn->zxid;
     write->record_size = txn_codec_record_bytes(txn);
-    write->record = write->inline_record;
-    if (write->record_size > keeper_write_inline_bytes)
-        write->record = heap_take_reusable(server->shard->heap, write->record_size);
+    write->record = record_pool_take(&server->records, write->record_size, &write->block);
     if (write->record == NULL)
         io_fatal(server->shard->io, "no memory for a transaction of %zu bytes", write->record_size);
     txn_codec_encode_record(txn, write->record);
@@ -253,7 +253,7 @@ enum code keeper_write_start(struct keeper_server *server,
     write->type = request->type;
     write->session_id = request->session_id;
     write->started_at_ns = io_now_ns(server->shard->io);
-    write->record = write->inline_record;
+    write->block = NULL;
     list_init(&write->waits);
     if (code != CODE_OK) {
         release(server, write);

@@ -6,8 +6,7 @@
  * What is applied is decoded from the very bytes that went to disk, so a restart that replays them
  * comes to the same tree.
  *
- * Memory: recycled blocks of the shard's heap; large records have a block of their own. Shard: the
- * server's.
+ * Memory: recycled blocks of the shard's heap; records lie in a record_pool. Shard: the server's.
  */
 #ifndef SERVER_KEEPER_WRITE_H
 #define SERVER_KEEPER_WRITE_H
@@ -17,7 +16,6 @@
 struct client_link;
 
 enum {
-    keeper_write_inline_bytes = 768,
     keeper_write_free_count_max = 4096,      /* Recycled blocks. */
     keeper_write_queued_bytes_max = 32 << 20 /* More and links are not read. */
 };
@@ -35,9 +33,9 @@ struct keeper_write {
     struct list waits; /* Of client_wait: requests that come after it. */
     struct journal_append append;
     struct iovec vector;
-    uint8_t *record; /* Head, entry, tail. */
+    struct record_block *block; /* Holds the record; NULL: there is none. */
+    uint8_t *record;            /* Head, entry, tail. */
     size_t record_size;
-    uint8_t inline_record[keeper_write_inline_bytes];
 };
 
 /* One write, as it is asked for. */

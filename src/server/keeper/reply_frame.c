@@ -3,12 +3,13 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 
-enum { length_bytes = 4 };
+enum { length_bytes = 4, header_bytes = 16, stat_bytes = 68 };
 
 /* A body that is more than one record. */
 struct body {
     void (*put)(struct wire_writer *writer, const void *value);
     const void *value;
+    size_t size; /* If it is known without counting; else 0. */
 };
 
 static void put(struct wire_writer *writer, const struct zk_reply_header *header,
@@ -20,20 +21,28 @@ static void put(struct wire_writer *writer, const struct zk_reply_header *header
         body->put(writer, body->value);
 }
 
+static size_t size_of(const struct zk_reply_header *header, const struct body *body)
+{
+    if (header != NULL && (body == NULL || body->size > 0))
+        return header_bytes + (body == NULL ? 0 : body->size);
+    struct wire_writer counter = {0};
+    put(&counter, header, body);
+    return counter.used;
+}
+
 static struct net_message *make(struct heap *heap, const struct zk_reply_header *header,
                                 const struct body *body)
 {
-    struct wire_writer counter = {0};
-    put(&counter, header, body);
-    if (counter.used > UINT32_MAX - length_bytes)
+    const size_t size = size_of(header, body);
+    if (size > UINT32_MAX - length_bytes)
         return NULL;
     struct net_message *message = net_message_acquire(
-        heap, (struct net_message_options){.capacity = (uint32_t)(length_bytes + counter.used)});
+        heap, (struct net_message_options){.capacity = (uint32_t)(length_bytes + size)});
     if (message == NULL)
         return NULL;
-    struct wire_writer writer = wire_writer_of(message->data + length_bytes, counter.used);
+    struct wire_writer writer = wire_writer_of(message->data + length_bytes, size);
     put(&writer, header, body);
-    assert(writer.used == counter.used);
+    assert(writer.used == size);
     store_u32(message->data, (uint32_t)writer.used);
     message->size = (uint32_t)(length_bytes + writer.used);
     return message;
@@ -61,7 +70,7 @@ struct net_message *reply_frame_record(struct heap *heap, const struct zk_reply_
                                        const void *value)
 {
     const struct record_value record_value = {record, version, value};
-    const struct body body = {put_record, &record_value};
+    const struct body body = {put_record, &record_value, 0};
     return make(heap, header, &body);
 }
 
@@ -182,11 +191,19 @@ static void (*read_body_of(int32_t type))(struct wire_writer *, const void *)
     return NULL;
 }
 
+/* Of the bodies that most replies have. */
+static size_t read_body_size_of(int32_t type, const struct keeper_reply *reply)
+{
+    if (type == OP_GET_DATA)
+        return sizeof(int32_t) + reply->data.size + stat_bytes;
+    return type == OP_EXISTS ? stat_bytes : 0;
+}
+
 struct net_message *reply_frame_read(struct heap *heap, struct zk_reply_header *header,
                                      int32_t type, const struct keeper_reply *reply)
 {
     header->err = reply->code;
-    const struct body body = {read_body_of(type), reply};
+    const struct body body = {read_body_of(type), reply, read_body_size_of(type, reply)};
     const bool has_body = reply->code == CODE_OK || reply->has_replies;
     return make(heap, header, has_body && body.put != NULL ? &body : NULL);
 }
@@ -277,6 +294,7 @@ struct net_message *reply_frame_write(struct heap *heap, struct zk_reply_header 
     /* A multi that failed says so in its results; its header never does. */
     const bool is_multi = type == OP_MULTI && result->type == OP_MULTI;
     header->err = is_multi ? CODE_OK : result->code;
-    const struct body body = {write_body_of(type), result};
+    const size_t size = type == OP_SET_DATA || type == OP_SET_ACL ? stat_bytes : 0;
+    const struct body body = {write_body_of(type), result, size};
     return make(heap, header, header->err == CODE_OK && body.put != NULL ? &body : NULL);
 }
