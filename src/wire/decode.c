@@ -334,6 +334,22 @@ static enum err decode_tags(struct cursor *cursor, const struct wire_record *rec
     return err;
 }
 
+/* Most fields are plain numbers; true: this one was there, and is done. */
+static bool decode_plain(struct cursor *cursor, const struct wire_field *field, uint8_t *out)
+{
+    const bool is_long = field->type == WIRE_INT64;
+    if (field->array || !(is_long || field->type == WIRE_INT32))
+        return false;
+    const uint8_t *bytes = take(cursor, is_long ? 8 : 4);
+    if (bytes == NULL)
+        return false;
+    if (is_long)
+        *(int64_t *)(void *)out = load_i64(bytes);
+    else
+        *(int32_t *)(void *)out = load_i32(bytes);
+    return true;
+}
+
 static enum err decode_fields(struct cursor *cursor, const struct wire_record *record, uint8_t *out)
 {
     for (uint32_t i = 0; i < record->field_count; i++) {
@@ -342,6 +358,8 @@ static enum err decode_fields(struct cursor *cursor, const struct wire_record *r
             set_default(field, out);
             continue;
         }
+        if (decode_plain(cursor, field, out + field->offset))
+            continue;
         const enum err err = decode_field(cursor, field, out);
         if (err != ERR_OK)
             return err;

@@ -278,12 +278,28 @@ static void encode_tags(const struct walk *walk, const struct wire_record *recor
         encode_tag(walk, field, value);
 }
 
+/* Most fields are plain numbers; true: this one was, and is done. */
+static bool encode_plain(struct wire_writer *writer, const struct wire_field *field,
+                         const uint8_t *value)
+{
+    if (field->array)
+        return false;
+    if (field->type == WIRE_INT64)
+        wire_put_i64(writer, *(const int64_t *)(const void *)value);
+    else if (field->type == WIRE_INT32)
+        wire_put_i32(writer, *(const int32_t *)(const void *)value);
+    else
+        return false;
+    return true;
+}
+
 static void encode_fields(const struct walk *walk, const struct wire_record *record,
                           const uint8_t *value)
 {
     for (uint32_t i = 0; i < record->field_count; i++) {
         const struct wire_field *field = &record->fields[i];
-        if (field->tag < 0 && wire_field_is_in_version(field, walk->version))
+        if (field->tag < 0 && wire_field_is_in_version(field, walk->version) &&
+            !encode_plain(walk->writer, field, value + field->offset))
             encode_field(walk, field, value);
     }
     if (walk->flexible)
