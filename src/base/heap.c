@@ -151,10 +151,10 @@ void heap_give(struct heap *heap, void *memory)
 
 static uint32_t class_index(size_t size)
 {
-    uint32_t index = 0;
-    while ((size_t)heap_reusable_bytes_min << index < size)
-        index++;
-    return index;
+    if (size <= heap_reusable_bytes_min)
+        return 0;
+    /* One more than the number of doublings that stay below. */
+    return (uint32_t)(__builtin_clzll(heap_reusable_bytes_min - 1) - __builtin_clzll(size - 1));
 }
 
 size_t heap_reusable_size(size_t size)
