@@ -174,7 +174,7 @@ $(OUT)/interop/%: test/interop/%.c $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -D_GNU_SOURCE $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-build/bench/%: bench/%.c $(HAND_SRC)
+build/bench/%: bench/%.c bench/keeper_wire.c $(HAND_SRC)
 	@mkdir -p $(@D)
 	@$(MAKE) --no-print-directory -s BUILD=release build/release/librookery.a
 	@gcc $(CFLAGS) -O2 -D_GNU_SOURCE -o $@ $(filter %.c,$^) build/release/librookery.a $(LDLIBS)

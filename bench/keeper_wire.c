@@ -1,0 +1,188 @@
+#include "keeper_wire.h"
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+enum {
+    bucket_count = 4096, /* 64 per power of two of microseconds. */
+    timeout_ms = 30000,
+    password_bytes = 16,
+    acl_all = 31,
+};
+
+static uint64_t buckets[bucket_count];
+static uint64_t longest_ns;
+
+void keeper_wire_die(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+void keeper_wire_refuse(const char *what, long number)
+{
+    fprintf(stderr, "%s: %ld\n", what, number);
+    exit(1);
+}
+
+uint64_t keeper_wire_now_ns(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/* ---- connections ---- */
+
+static int dial(uint16_t port, unsigned index)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK + index / keeper_wire_connects_per_source),
+    };
+    const int one = 1;
+    const int handle = socket(AF_INET, SOCK_STREAM, 0);
+    if (handle < 0)
+        keeper_wire_die("socket");
+    setsockopt(handle, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    setsockopt(handle, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (bind(handle, (const struct sockaddr *)&address, sizeof address) != 0)
+        keeper_wire_die("bind");
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connect(handle, (const struct sockaddr *)&address, sizeof address) != 0)
+        keeper_wire_die("connect");
+    return handle;
+}
+
+int keeper_wire_open_session(uint16_t port, unsigned index)
+{
+    static uint8_t reply[keeper_wire_frame_bytes_max];
+    uint8_t request[49] = {0};
+    const int handle = dial(port, index);
+    store_u32(request, 45);
+    store_u32(request + 16, timeout_ms);
+    store_u32(request + 28, password_bytes);
+    keeper_wire_send(handle, request, sizeof request);
+    keeper_wire_receive(handle, reply);
+    if (load_u32(reply + 4) == 0)
+        keeper_wire_refuse("the server refused session number", (long)index);
+    return handle;
+}
+
+void keeper_wire_send(int handle, const uint8_t *bytes, size_t size)
+{
+    while (size > 0) {
+        const ssize_t sent = send(handle, bytes, size, 0);
+        if (sent <= 0)
+            keeper_wire_die("send");
+        bytes += sent;
+        size -= (size_t)sent;
+    }
+}
+
+size_t keeper_wire_receive(int handle, uint8_t *frame)
+{
+    uint8_t head[4];
+    if (recv(handle, head, sizeof head, MSG_WAITALL) != sizeof head)
+        keeper_wire_die("recv");
+    const uint32_t size = load_u32(head);
+    if (size > keeper_wire_frame_bytes_max ||
+        recv(handle, frame, size, MSG_WAITALL) != (ssize_t)size)
+        keeper_wire_die("recv");
+    return size;
+}
+
+/* ---- frames ---- */
+
+uint8_t *keeper_wire_begin(uint8_t *frame, int32_t xid, enum keeper_wire_type type)
+{
+    store_i32(frame + 4, xid);
+    store_u32(frame + 8, type);
+    return frame + 12;
+}
+
+uint8_t *keeper_wire_put_text(uint8_t *at, const char *text)
+{
+    const size_t size = strlen(text);
+    store_u32(at, (uint32_t)size);
+    memcpy(at + 4, text, size);
+    return at + 4 + size;
+}
+
+uint8_t *keeper_wire_put_data(uint8_t *at, uint32_t size)
+{
+    store_u32(at, size);
+    memset(at + 4, 'x', size);
+    return at + 4 + size;
+}
+
+uint8_t *keeper_wire_put_create(uint8_t *at, const char *path, uint32_t data_bytes)
+{
+    at = keeper_wire_put_data(keeper_wire_put_text(at, path), data_bytes);
+    store_u32(at, 1); /* One access list entry. */
+    store_u32(at + 4, acl_all);
+    at = keeper_wire_put_text(keeper_wire_put_text(at + 8, "world"), "anyone");
+    store_u32(at, 0); /* Flags. */
+    return at + 4;
+}
+
+uint8_t *keeper_wire_put_set(uint8_t *at, const char *path, uint32_t data_bytes)
+{
+    at = keeper_wire_put_data(keeper_wire_put_text(at, path), data_bytes);
+    store_i32(at, -1); /* Any version. */
+    return at + 4;
+}
+
+size_t keeper_wire_end(uint8_t *frame, const uint8_t *end)
+{
+    store_u32(frame, (uint32_t)(end - frame) - 4);
+    return (size_t)(end - frame);
+}
+
+/* ---- latencies ---- */
+
+/* Six bits of mantissa under the exponent: an error of at most 1.6 %. */
+static unsigned bucket_of(uint64_t microseconds)
+{
+    if (microseconds < 64)
+        return (unsigned)microseconds;
+    const unsigned exponent = 63 - (unsigned)__builtin_clzll(microseconds);
+    const unsigned bucket = (exponent - 5) * 64 + (unsigned)((microseconds >> (exponent - 6)) & 63);
+    return bucket < bucket_count ? bucket : bucket_count - 1;
+}
+
+static uint64_t bucket_start(unsigned bucket)
+{
+    if (bucket < 64)
+        return bucket;
+    const unsigned exponent = bucket / 64 + 5;
+    return (uint64_t)(64 + bucket % 64) << (exponent - 6);
+}
+
+void keeper_wire_count(uint64_t nanoseconds)
+{
+    buckets[bucket_of(nanoseconds / 1000)]++;
+    if (nanoseconds > longest_ns)
+        longest_ns = nanoseconds;
+}
+
+uint64_t keeper_wire_percentile(double share)
+{
+    uint64_t total = 0, seen = 0;
+    if (share >= 1)
+        return longest_ns / 1000;
+    for (unsigned bucket = 0; bucket < bucket_count; bucket++)
+        total += buckets[bucket];
+    for (unsigned bucket = 0; bucket < bucket_count; bucket++) {
+        seen += buckets[bucket];
+        if ((double)seen >= share * (double)total)
+            return bucket_start(bucket);
+    }
+    return 0;
+}
