@@ -6,7 +6,8 @@
 #include "server/keeper/reply_frame.h"
 
 /* What a transaction may need beyond its request: names, expanded access lists, headers. */
-enum { record_slack_bytes = 64 * 1024 };
+/* Beside the request: its transaction, and a fresh block of the record pool. */
+enum { record_slack_bytes = 2 * record_block_bytes };
 
 /* ---- blocks ---- */
 
