@@ -194,12 +194,16 @@ static void connect_client(struct world *world, int32_t timeout_ms)
 
 /* ---- a world with a server ---- */
 
+static const char *more_settings = "";
+
 static void try_start(struct world *world, enum err expected)
 {
-    const struct config_source source = {
-        "zoo.cfg", slice_from_text("dataDir=/data\nclientPort=2181\ntickTime=100\n"
-                                   "disk.reserveMb=0\nsnapCount=1000\npreAllocSize=64\n"
-                                   "4lw.commands.whitelist=*\nclientPortAddress=127.0.0.1\n")};
+    char text[1024];
+    snprintf(text, sizeof text,
+             "dataDir=/data\nclientPort=2181\ntickTime=100\ndisk.reserveMb=0\nsnapCount=1000\n"
+             "preAllocSize=64\n4lw.commands.whitelist=*\nclientPortAddress=127.0.0.1\n%s",
+             more_settings);
+    const struct config_source source = {"zoo.cfg", slice_from_text(text)};
     world->shard = (struct shard){.name = "keeper",
                                   .io = world->node->io,
                                   .heap = &world->node->heap,
@@ -505,6 +509,183 @@ static void test_stop_gives_everything_back(void **state)
     end(&world);
 }
 
+/* ---- settings ---- */
+
+static void start_with(const char *settings)
+{
+    more_settings = settings;
+    start(&world);
+    more_settings = "";
+}
+
+static void test_the_gate_holds_requests_in_order(void **state)
+{
+    (void)state;
+    start_with("request_throttle_max_requests=1\n");
+    connect_client(&world, 10000);
+    send_create(&world.client, "/a", 0);
+    send_set(&world.client, "/a", "new");
+    send_read(&world.client, OP_GET_DATA, "/a", false);
+    while (world.server->gate.held_count != 2)
+        io_run(world.node->io, UINT64_MAX);
+    await(&world, 4);
+    assert_int_equal(CODE_OK, world.client.code);
+    assert_memory_equal("\0\0\0\3new", world.client.last + 16, 7);
+    assert_int_equal(3, load_i32(world.client.last));
+    assert_int_equal(0, world.server->gate.held_count);
+    stop_server(&world);
+    end(&world);
+}
+
+/* The disk takes longer than a millisecond for the first, so the second has waited too long. */
+static void test_a_request_held_too_long_is_throttled(void **state)
+{
+    (void)state;
+    start_with("request_throttle_max_requests=1\nthrottled_op_wait_time=1\n");
+    connect_client(&world, 10000);
+    world.sim.faults.stall_per_million = 1000000;
+    send_create(&world.client, "/a", 0);
+    send_create(&world.client, "/b", 0);
+    await(&world, 3);
+    assert_int_equal(CODE_THROTTLED_OP, world.client.code);
+    assert_non_null(tree_find(&world.server->keeper.tree, SLICE_LITERAL("/a")));
+    assert_null(tree_find(&world.server->keeper.tree, SLICE_LITERAL("/b")));
+    stop_server(&world);
+    end(&world);
+}
+
+static void test_a_stale_request_ends_its_connection(void **state)
+{
+    (void)state;
+    start_with("request_throttle_max_requests=1\nrequest_stale_latency_check=true\n"
+               "minSessionTimeout=1\n");
+    connect_client(&world, 1);
+    world.sim.faults.stall_per_million = 1000000;
+    send_create(&world.client, "/a", 0);
+    send_create(&world.client, "/b", 0);
+    await(&world, 3);
+    assert_true(world.client.is_closed);
+    assert_int_equal(2, world.client.frame_count); /* Not even that the session is expired. */
+    stop_server(&world);
+    end(&world);
+}
+
+static void test_what_is_held_ends_with_the_server(void **state)
+{
+    (void)state;
+    start_with("request_throttle_max_requests=1\nlargeRequestThreshold=1\n");
+    connect_client(&world, 10000);
+    for (int count = 0; count < 3; count++)
+        send_create(&world.client, "/a", 0);
+    uint8_t frame[16];
+    send_frame(&world.client, frame,
+               (size_t)(begin(&world.client, frame, OP_CLOSE_SESSION, NULL) - frame));
+    while (world.server->gate.held_count != 3)
+        io_run(world.node->io, UINT64_MAX);
+    assert_true(world.server->gate.large_bytes > 0);
+    stop_server(&world);
+    for (int i = 0; i < 100; i++)
+        io_run(world.node->io, 0);
+    assert_int_equal(world.used_bytes_before, world.node->heap.used_bytes);
+    end(&world);
+}
+
+static void test_a_large_request_too_many_closes(void **state)
+{
+    (void)state;
+    start_with("largeRequestThreshold=40\nlargeRequestMaxBytes=100\n");
+    connect_client(&world, 10000);
+    world.sim.faults.stall_per_million = 1000000;
+    send_create(&world.client, "/large", 0);
+    send_create(&world.client, "/large2", 0);
+    await(&world, 3);
+    assert_true(world.client.is_closed);
+    while (world.server->write_count > 0)
+        io_run(world.node->io, UINT64_MAX);
+    assert_int_equal(0, world.server->gate.large_bytes);
+    world.client.session_id = 0;
+    connect_client(&world, 10000);
+    send_create(&world.client, "/large3", 0);
+    await(&world, 2);
+    assert_int_equal(CODE_OK, world.client.code);
+    stop_server(&world);
+    end(&world);
+}
+
+/* Trap 54 of the reference: -124, then the connection is closed. */
+static void test_enforced_auth(void **state)
+{
+    (void)state;
+    start_with("enforce.auth.enabled=true\nenforce.auth.schemes=digest\n");
+    connect_client(&world, 10000);
+    send_create(&world.client, "/a", 0);
+    await(&world, 2);
+    assert_int_equal(CODE_SESSION_CLOSED_REQUIRE_AUTH, world.client.code);
+    assert_int_equal(0, load_i64(world.client.last + 4));
+    await(&world, 3);
+    assert_true(world.client.is_closed);
+    world.client.session_id = 0;
+    connect_client(&world, 10000);
+    uint8_t frame[64];
+    store_i32(frame, -4);
+    store_i32(frame + 4, OP_AUTH);
+    store_i32(frame + 8, 0);
+    send_frame(&world.client, frame,
+               (size_t)(put_text(put_text(frame + 12, "digest"), "a:b") - frame));
+    send_create(&world.client, "/a", 0);
+    await(&world, 3);
+    assert_int_equal(CODE_OK, world.client.code);
+    stop_server(&world);
+    end(&world);
+}
+
+static void test_tokens_of_sessions(void **state)
+{
+    (void)state;
+    start_with("connection_throttle_tokens=1\nconnection_throttle_fill_time=1000000\n");
+    connect_client(&world, 10000);
+    assert_false(world.client.is_closed);
+    net_connection_close(world.client.connection, "the test goes on", false);
+    connect_client(&world, 10000);
+    assert_true(world.client.is_closed);
+    stop_server(&world);
+    end(&world);
+}
+
+static void test_more_than_max_cnxns_are_closed(void **state)
+{
+    (void)state;
+    start_with("maxCnxns=1\n");
+    connect_client(&world, 10000);
+    struct net_connection *first = world.client.connection;
+    world.client.connection = NULL;
+    world.client.session_id = 0;
+    connect_client(&world, 10000);
+    assert_true(world.client.is_closed);
+    net_connection_close(first, "the test goes on", false);
+    while (net_connection_count(world.server->net) > 0)
+        io_run(world.node->io, UINT64_MAX);
+    connect_client(&world, 10000);
+    assert_false(world.client.is_closed);
+    stop_server(&world);
+    end(&world);
+}
+
+static void test_large_journal_files_are_followed_by_others(void **state)
+{
+    (void)state;
+    start_with("txnLogSizeLimitInKb=1\n");
+    connect_client(&world, 10000);
+    for (uint64_t count = 0; count < 30; count++) {
+        send_create(&world.client, "/a", 0);
+        await(&world, count + 2);
+    }
+    /* A failed create takes some 70 bytes. */
+    assert_in_range(world.server->journal.segment_count, 2, 4);
+    stop_server(&world);
+    end(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -519,6 +700,15 @@ int main(void)
         cmocka_unit_test(test_a_torn_tail_is_cut),
         cmocka_unit_test(test_hot_paths_do_not_allocate),
         cmocka_unit_test(test_stop_gives_everything_back),
+        cmocka_unit_test(test_the_gate_holds_requests_in_order),
+        cmocka_unit_test(test_a_request_held_too_long_is_throttled),
+        cmocka_unit_test(test_a_stale_request_ends_its_connection),
+        cmocka_unit_test(test_what_is_held_ends_with_the_server),
+        cmocka_unit_test(test_a_large_request_too_many_closes),
+        cmocka_unit_test(test_enforced_auth),
+        cmocka_unit_test(test_tokens_of_sessions),
+        cmocka_unit_test(test_more_than_max_cnxns_are_closed),
+        cmocka_unit_test(test_large_journal_files_are_followed_by_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

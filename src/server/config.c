@@ -3,6 +3,8 @@
 #include "server/properties.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
 
 enum { entry_bytes_max = 64 * 1024 };
 
@@ -54,20 +56,27 @@ static enum err copy_text(struct heap *heap, struct slice text, const char **out
 
 static bool equal_ignoring_case(struct slice text, const char *word)
 {
-    if (strlen(word) != text.size)
-        return false;
-    for (size_t at = 0; at < text.size; at++)
-        if ((text.data[at] | 0x20) != (uint8_t)word[at])
-            return false;
-    return true;
+    return strlen(word) == text.size && strncasecmp((const char *)text.data, word, text.size) == 0;
 }
 
-static enum err parse_bool(struct slice value, bool *out)
+struct words {
+    const char *yes;
+    const char *no;
+};
+
+static enum err parse_bool(struct slice value, struct words words, bool *out)
 {
-    const bool yes = equal_ignoring_case(value, "true") || equal_ignoring_case(value, "yes");
-    const bool no = equal_ignoring_case(value, "false") || equal_ignoring_case(value, "no");
+    const bool yes = equal_ignoring_case(value, words.yes);
     *out = yes;
-    return yes || no ? ERR_OK : ERR_CONFIG;
+    return yes || equal_ignoring_case(value, words.no) ? ERR_OK : ERR_CONFIG;
+}
+
+static int digit_of(uint8_t character, int base)
+{
+    if (character >= '0' && character <= '9')
+        return character - '0';
+    const int letter = (character | 0x20) - 'a';
+    return base == 16 && letter >= 0 && letter < 6 ? 10 + letter : -1;
 }
 
 static enum err parse_int(struct slice value, int64_t min, int64_t max, int64_t *out)
@@ -75,14 +84,17 @@ static enum err parse_int(struct slice value, int64_t min, int64_t max, int64_t 
     const bool negative = value.size > 0 && value.data[0] == '-';
     if (negative)
         value = slice_skip(value, 1);
+    const bool is_hex = value.size > 2 && value.data[0] == '0' && (value.data[1] | 0x20) == 'x';
+    const int base = is_hex ? 16 : 10;
+    if (is_hex)
+        value = slice_skip(value, 2);
     if (value.size == 0 || value.size > 19)
         return ERR_CONFIG;
     int64_t number = 0;
     for (size_t at = 0; at < value.size; at++) {
-        if (value.data[at] < '0' || value.data[at] > '9')
-            return ERR_CONFIG;
-        if (__builtin_mul_overflow(number, 10, &number) ||
-            __builtin_sub_overflow(number, value.data[at] - '0', &number))
+        const int digit = digit_of(value.data[at], base);
+        if (digit < 0 || __builtin_mul_overflow(number, base, &number) ||
+            __builtin_sub_overflow(number, digit, &number))
             return ERR_CONFIG;
     }
     /* Counted down from zero, so that the lowest number fits. */
@@ -92,10 +104,23 @@ static enum err parse_int(struct slice value, int64_t min, int64_t max, int64_t 
     return number >= min && number <= max ? ERR_OK : ERR_CONFIG;
 }
 
+static enum err parse_ratio(struct slice value, double *out)
+{
+    char text[32];
+    char *end = text;
+    if (value.size == 0 || value.size >= sizeof text || value.data[0] > '9')
+        return ERR_CONFIG; /* A letter: nan and its like. */
+    memcpy(text, value.data, value.size);
+    text[value.size] = '\0';
+    const double number = strtod(text, &end);
+    *out = number;
+    return *end == '\0' && number >= 0 && number <= 1 ? ERR_OK : ERR_CONFIG;
+}
+
 static enum err parse_choice(const struct config_row *row, struct slice value, int64_t *out)
 {
     for (int64_t index = 0; row->choices[index] != NULL; index++) {
-        if (slice_equal_text(value, row->choices[index])) {
+        if (equal_ignoring_case(value, row->choices[index])) {
             *out = index;
             return ERR_OK;
         }
@@ -128,6 +153,8 @@ static void print_expected(const struct config_row *row, char *text, size_t capa
     size_t at = 0;
     switch (row->type) {
     case CONFIG_BOOL: snprintf(text, capacity, "true or false"); break;
+    case CONFIG_YES_NO: snprintf(text, capacity, "yes or no"); break;
+    case CONFIG_RATIO: snprintf(text, capacity, "a number from 0 to 1"); break;
     case CONFIG_INT:
         snprintf(text, capacity, "a whole number from %lld to %lld%s%s", (long long)row->min,
                  (long long)row->max, row->unit ? " in " : "", row->unit ? row->unit : "");
@@ -162,7 +189,13 @@ static enum err set_value(const struct config_table *table, const struct config_
 {
     enum err err = ERR_OK;
     switch (row->type) {
-    case CONFIG_BOOL: err = parse_bool(entry.value, field(config, row)); break;
+    case CONFIG_BOOL:
+        err = parse_bool(entry.value, (struct words){"true", "false"}, field(config, row));
+        break;
+    case CONFIG_YES_NO:
+        err = parse_bool(entry.value, (struct words){"yes", "no"}, field(config, row));
+        break;
+    case CONFIG_RATIO: err = parse_ratio(entry.value, field(config, row)); break;
     case CONFIG_INT: {
         int64_t number = 0;
         err = parse_int(entry.value, row->min, row->max, &number);
@@ -257,7 +290,7 @@ static void print_row(const struct config_row *row, char *text, size_t capacity)
     print_expected(row, expected, sizeof expected);
     const bool nothing = row->type == CONFIG_NOTHING;
     snprintf(text, capacity, "| `%s%s` | %s | %s | %s%s |", row->key,
-             row->type == CONFIG_GROUP ? "*" : "", nothing ? "" : expected,
+             row->key[strlen(row->key) - 1] == '.' ? "*" : "", nothing ? "" : expected,
              row->value_default != NULL ? row->value_default : "", nothing ? "Does nothing: " : "",
              row->doc);
 }

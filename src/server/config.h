@@ -15,10 +15,12 @@
 #include "base/heap.h"
 
 enum config_type {
-    CONFIG_BOOL,   /* bool: true or false; also yes and no, as ZooKeeper's older keys have it. */
-    CONFIG_INT,    /* int64_t */
+    CONFIG_BOOL,   /* bool: true or false. */
+    CONFIG_YES_NO, /* bool: yes or no, which ZooKeeper's older keys have instead. */
+    CONFIG_INT,    /* int64_t, decimal or with 0x in front. */
+    CONFIG_RATIO,  /* double: from 0 to 1. */
     CONFIG_TEXT,   /* const char *, NULL when absent and without default. */
-    CONFIG_CHOICE, /* int64_t: the index in choices. */
+    CONFIG_CHOICE, /* int64_t: the index in choices; case does not matter. */
     CONFIG_GROUP,  /* struct config_entry *: every key with this prefix, e.g. "server.". */
     CONFIG_NOTHING /* Accepted; does nothing here, and doc says why. */
 };

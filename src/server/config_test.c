@@ -7,6 +7,8 @@ struct sample {
     const char *directory;
     int64_t mode;
     struct config_entry *servers;
+    double share;
+    bool wide;
 };
 
 static const char *const modes[] = {"none", "gz", NULL};
@@ -21,7 +23,7 @@ static const struct config_row rows[] = {
      .unit = "ms",
      .doc = "A tick."},
     {.key = "forceSync",
-     .type = CONFIG_BOOL,
+     .type = CONFIG_YES_NO,
      .offset = offsetof(struct sample, force),
      .value_default = "yes",
      .doc = "Sync."},
@@ -39,6 +41,15 @@ static const struct config_row rows[] = {
      .type = CONFIG_GROUP,
      .offset = offsetof(struct sample, servers),
      .doc = "Members."},
+    {.key = "share",
+     .type = CONFIG_RATIO,
+     .offset = offsetof(struct sample, share),
+     .value_default = "0.02",
+     .doc = "A part."},
+    {.key = "wide",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct sample, wide),
+     .doc = "Or narrow."},
     {.key = "jmx", .type = CONFIG_NOTHING, .doc = "there is no JVM"},
 };
 
@@ -81,16 +92,19 @@ static void reads_every_type_over_defaults(void **state)
                        "zookeeper.forceSync = no\n"
                        "  dataDir:/tmp/\\u0061 b \\\n   c  \n"
                        "! another\n"
-                       "mode gz\n"
+                       "mode GZ\n"
+                       "wide=True\nshare=0.5\ntickTime=0x1F4\n"
                        "server.1=one:1:2\nserver.2=two\n";
     assert_int_equal(load(text, &sample, &heap, &diag), ERR_OK);
-    assert_int_equal(sample.tick_ms, 3000);
+    assert_int_equal(sample.tick_ms, 500);
+    assert_true(sample.share == 0.5);
+    assert_true(sample.wide);
     assert_false(sample.force);
     assert_string_equal(sample.directory, "/tmp/a b c");
     assert_int_equal(sample.mode, 1);
     assert_string_equal(sample.servers->key, "1");
     assert_string_equal(sample.servers->next->value, "two");
-    assert_int_equal(sample.servers->next->line, 8);
+    assert_int_equal(sample.servers->next->line, 11);
     assert_int_equal(diag.size, 0);
     heap_deinit(&heap);
 }
@@ -108,7 +122,7 @@ static void names_file_line_key_and_expectation(void **state)
         diag.text,
         "a.cfg:2: tickTime: expected a whole number from 1 to 60000 in ms, found \"0\"; correct "
         "the line, or remove it for the default 3000\n"
-        "a.cfg:3: forceSync: expected true or false, found \"perhaps\"; correct the line, or "
+        "a.cfg:3: forceSync: expected yes or no, found \"perhaps\"; correct the line, or "
         "remove it for the default yes\n"
         "a.cfg:4: mode: expected one of none gz, found \"zip\"; correct the line, or remove it "
         "for the default none\n"
@@ -123,9 +137,21 @@ static void refuses_numbers_that_overflow(void **state)
     struct sample sample;
     struct heap heap;
     struct collecting_diag diag;
-    const char *wrong[] = {
-        "tickTime=9223372036854775808",  "tickTime=1x",  "tickTime=", "tickTime=-",
-        "tickTime=99999999999999999999", "dataDir=\\u12"};
+    const char *wrong[] = {"tickTime=9223372036854775808",
+                           "tickTime=1x",
+                           "tickTime=",
+                           "tickTime=-",
+                           "tickTime=99999999999999999999",
+                           "dataDir=\\u12",
+                           "tickTime=0x",
+                           "tickTime=12g",
+                           "forceSync=true",
+                           "wide=yes",
+                           "share=1.1",
+                           "share=-0.1",
+                           "share=nan",
+                           "share=0.5x",
+                           "share="};
     for (size_t index = 0; index < ARRAY_COUNT(wrong); index++) {
         assert_int_equal(load(wrong[index], &sample, &heap, &diag), ERR_CONFIG);
         heap_deinit(&heap);

@@ -8,17 +8,22 @@
 
 enum {
     word_bytes = 4,
+    second_ms = 1000,
+    nanoseconds_per_ms = 1000000,
     request_header_bytes = 8,
     watch_state_connected = 3,
     xid_event = -1,
     xid_ping = -2
 };
 
+static const char too_large[] = "a large request above largeRequestMaxBytes";
+
 /* One request, taken apart as far as every operation needs it. */
 struct request {
     struct zk_request_header header;
     struct slice frame; /* With the header. */
     struct slice body;
+    struct net_buffer *buffer; /* Holds frame. */
     struct net_reply *reply;
     uint64_t started_at_ns;
 };
@@ -77,10 +82,25 @@ void client_link_release(struct client_link *client)
         heap_give(client->server->shard->heap, client);
 }
 
+/* At most one line a second, so that a flood of connections is not a flood of lines. */
+static bool is_crowded(struct keeper_server *server)
+{
+    const int64_t count_max = server->config.connection_count_max;
+    if (count_max == 0 || net_connection_count(server->net) <= count_max)
+        return false;
+    const uint64_t now_ms = (uint64_t)keeper_server_now_ms(server);
+    if (server->refused_line_ms == 0 || now_ms >= server->refused_line_ms + second_ms) {
+        diag_warn(server->shard->diag, "refused a connection: maxCnxns=%lld are open",
+                  (long long)count_max);
+        server->refused_line_ms = now_ms;
+    }
+    return true;
+}
+
 static bool on_open(struct net_connection *connection)
 {
     struct keeper_server *server = connection->user;
-    if (server->phase != KEEPER_SERVER_SERVING)
+    if (server->phase != KEEPER_SERVER_SERVING || is_crowded(server))
         return false;
     struct client_link *client = heap_take_zeroed(server->shard->heap, sizeof *client);
     if (client == NULL)
@@ -327,12 +347,25 @@ static enum err decode_connect(struct client_link *client, struct slice frame,
     return err;
 }
 
+/* Whether the session may be opened or renewed now. */
+static bool take_tokens(struct keeper_server *server, bool is_new)
+{
+    uint32_t random;
+    io_entropy(server->shard->io, &random, sizeof random);
+    return connection_throttle_take(&server->throttle, is_new, keeper_server_now_ms(server),
+                                    random / (UINT32_MAX + 1.0));
+}
+
 static void on_connect(struct client_link *client, struct slice frame)
 {
     struct keeper_server *server = client->server;
     struct zk_connect_request connect;
     if (decode_connect(client, frame, &connect) != ERR_OK) {
         close_link(client, "the connect request is malformed", false);
+        return;
+    }
+    if (!take_tokens(server, connect.session_id == 0)) {
+        close_link(client, "too many sessions at once (connection_throttle_tokens)", false);
         return;
     }
     server->stats.counts.connect_request_count++;
@@ -419,6 +452,20 @@ static void run(struct client_link *client, const struct request *request)
         run_read(client, request);
 }
 
+/* The client says which ensemble it wants: another one's gets no answer, so that it tries the next
+ * server instead of giving up. */
+static void check_ensemble(struct client_link *client, const struct request *request,
+                           struct slice name)
+{
+    if (keeper_config_has_ensemble(&client->server->config, name)) {
+        reply_code(client, request, 0, CODE_OK);
+        return;
+    }
+    client->outstanding_count--;
+    net_reply_drop(request->reply);
+    close_link(client, "the client wants another ensemble", false);
+}
+
 static void run_auth(struct client_link *client, const struct request *request)
 {
     struct keeper_server *server = client->server;
@@ -428,6 +475,10 @@ static void run_auth(struct client_link *client, const struct request *request)
         client->outstanding_count--;
         net_reply_drop(request->reply);
         close_link(client, "the auth packet is malformed", false);
+        return;
+    }
+    if (server->config.ensemble_enabled && slice_equal_text(auth.scheme, "ensemble")) {
+        check_ensemble(client, request, auth.auth);
         return;
     }
     const enum code code =
@@ -490,25 +541,45 @@ static bool is_held_up(const struct client_link *client)
     return client->barrier_zxid > client->server->keeper.zxid_applied;
 }
 
-/* code: what client_wait says of it. */
-static void wait_for_barrier(struct client_link *client, const struct request *request,
-                             enum code code)
+/* NULL: no memory, and the link is closed. */
+static struct client_wait *wait_start(struct client_link *client, const struct request *request)
 {
     struct client_wait *wait = wait_acquire(client->server);
     if (wait == NULL) {
         client->outstanding_count--;
         net_reply_drop(request->reply);
         close_link(client, "no memory for a request", false);
-        return;
+        return NULL;
     }
     wait->client = client;
     wait->reply = request->reply;
     wait->frame = request->frame;
-    wait->code = code;
+    wait->code = CODE_OK;
     wait->started_at_ns = request->started_at_ns;
-    wait->buffer = net_connection_buffer(client->net);
+    wait->buffer = request->buffer;
     net_buffer_acquire(wait->buffer);
     client->user_count++;
+    request_gate_enter(&client->server->gate, wait->frame.size);
+    return wait;
+}
+
+static void wait_end(struct client_wait *wait)
+{
+    struct client_link *client = wait->client;
+    request_gate_leave(&client->server->gate, wait->frame.size);
+    net_buffer_release(wait->buffer);
+    wait_release(client->server, wait);
+    client_link_release(client);
+}
+
+/* code: what client_wait says of it. */
+static void wait_for_barrier(struct client_link *client, const struct request *request,
+                             enum code code)
+{
+    struct client_wait *wait = wait_start(client, request);
+    if (wait == NULL)
+        return;
+    wait->code = code;
     client->server->wait_count++;
     list_push(&client->barrier->waits, &wait->link);
 }
@@ -531,8 +602,6 @@ static void on_write(struct client_link *client, const struct request *request)
         wait_for_barrier(client, request, code);
     else if (code != CODE_OK)
         reply_code(client, request, server->keeper.zxid_applied, code);
-    if (keeper_write_is_saturated(server))
-        pause(client);
 }
 
 /* A request that is answered from what has been applied: now, or behind the link's writes. */
@@ -570,12 +639,60 @@ static enum err decode_header(struct request *request, struct arena *arena)
     return wire_decode(&zk_request_header_wire, 0, &request->body, arena, &request->header);
 }
 
+/* Whether the link has proved an identity of a scheme that is asked for, if one is. */
+static bool is_authenticated(const struct client_link *client)
+{
+    const struct keeper_config *config = &client->server->config;
+    const struct acl_id_list identities = auth_set_list(&client->keeper.auth);
+    if (!config->enforces_auth)
+        return true;
+    for (int32_t index = 0; index < identities.count; index++)
+        if (keeper_config_enforces_scheme(config, identities.items[index].scheme))
+            return true;
+    return false;
+}
+
+/* Behind others of all links, while too many are in progress. */
+static bool hold(struct client_link *client, const struct request *request)
+{
+    struct request_gate *gate = &client->server->gate;
+    if (gate->held_count == 0 &&
+        !request_gate_is_full(gate, keeper_write_request_count(client->server)))
+        return false;
+    struct client_wait *wait = wait_start(client, request);
+    if (wait == NULL)
+        return true;
+    list_push(&gate->held, &wait->link);
+    gate->held_count++;
+    return true;
+}
+
+/* What proves who somebody is comes first; then all requests are treated alike. */
+static void judge(struct client_link *client, const struct request *request)
+{
+    const int32_t type = request->header.type;
+    if (type == OP_AUTH || type == OP_SASL) {
+        dispatch(client, request);
+    } else if (!is_authenticated(client)) {
+        reply_code(client, request, 0, CODE_SESSION_CLOSED_REQUIRE_AUTH);
+        close_link(client, "the client has not authenticated (enforce.auth.schemes)", true);
+    } else if (!hold(client, request)) {
+        dispatch(client, request);
+    }
+}
+
 static void on_request(struct client_link *client, struct slice frame)
 {
     struct keeper_server *server = client->server;
-    struct request request = {.frame = frame, .started_at_ns = io_now_ns(server->shard->io)};
+    struct request request = {.frame = frame,
+                              .buffer = net_connection_buffer(client->net),
+                              .started_at_ns = io_now_ns(server->shard->io)};
     if (decode_header(&request, &server->arena) != ERR_OK) {
         close_link(client, "a request without a header", false);
+        return;
+    }
+    if (!request_gate_admits(&server->gate, frame.size)) {
+        close_link(client, too_large, false);
         return;
     }
     request.reply = net_reply_reserve(client->net);
@@ -589,7 +706,10 @@ static void on_request(struct client_link *client, struct slice frame)
     /* A session that is closing stays untouched; its writes are refused by the core. */
     (void)keeper_touch_session(&server->keeper, client->keeper.session_id, client->timeout_ms,
                                keeper_server_now_ms(server));
-    dispatch(client, &request);
+    judge(client, &request);
+    if (client->phase == CLIENT_LINK_OPEN && client->outstanding_count > 0 &&
+        keeper_write_is_saturated(server))
+        pause(client);
 }
 
 void client_link_run_wait(struct client_wait *wait)
@@ -607,9 +727,71 @@ void client_link_run_wait(struct client_wait *wait)
     } else {
         run(client, &request);
     }
-    net_buffer_release(wait->buffer);
-    wait_release(server, wait);
-    client_link_release(client);
+    wait_end(wait);
+}
+
+/* The client has waited so long that it counts on nothing any more. */
+static bool is_stale(const struct client_link *client, const struct request *request,
+                     uint64_t waited_ms)
+{
+    const struct keeper_config *config = &client->server->config;
+    return config->throttle_drops_stale && config->stale_by_latency &&
+           request->header.type != OP_CLOSE_SESSION && waited_ms > (uint64_t)client->timeout_ms;
+}
+
+/* Of a connection that is gone: only the end of its session still matters to anybody. */
+static void forget_held(struct client_link *client, const struct request *request)
+{
+    struct keeper_server *server = client->server;
+    const int64_t session_id = client->keeper.session_id;
+    client->outstanding_count--;
+    net_reply_drop(request->reply);
+    if (request->header.type != OP_CLOSE_SESSION || server->phase != KEEPER_SERVER_SERVING ||
+        keeper_check_session(&server->keeper, session_id, client->id) != CODE_OK)
+        return;
+    (void)keeper_write_start(server, &(struct keeper_write_request){.type = OP_CLOSE_SESSION,
+                                                                    .session_id = session_id,
+                                                                    .body = SLICE_LITERAL(""),
+                                                                    .is_essential = true});
+}
+
+static void run_held(struct client_link *client, struct request *request)
+{
+    struct keeper_server *server = client->server;
+    const uint64_t waited_ms =
+        (io_now_ns(server->shard->io) - request->started_at_ns) / nanoseconds_per_ms;
+    const uint64_t waited_ms_max = (uint64_t)server->config.throttled_wait_ms_max;
+    const int32_t type = request->header.type;
+    if (client->phase != CLIENT_LINK_OPEN) {
+        forget_held(client, request);
+    } else if (is_stale(client, request, waited_ms)) {
+        client->outstanding_count--;
+        net_reply_drop(request->reply);
+        close_link(client, "a request has waited for longer than its session may", false);
+    } else if (waited_ms_max > 0 && waited_ms > waited_ms_max && type != OP_PING &&
+               type != OP_CLOSE_SESSION) {
+        reply_code(client, request, server->keeper.zxid_applied, CODE_THROTTLED_OP);
+    } else {
+        dispatch(client, request);
+    }
+}
+
+void client_link_run_held(struct keeper_server *server)
+{
+    struct request_gate *gate = &server->gate;
+    while (gate->held_count > 0 &&
+           !request_gate_is_full(gate, keeper_write_request_count(server))) {
+        struct client_wait *wait = CONTAINER_OF(list_pop(&gate->held), struct client_wait, link);
+        struct request request = {.frame = wait->frame,
+                                  .buffer = wait->buffer,
+                                  .reply = wait->reply,
+                                  .started_at_ns = wait->started_at_ns};
+        gate->held_count--;
+        const enum err err = decode_header(&request, &server->arena);
+        assert(err == ERR_OK); /* It was decoded when it came. */
+        run_held(wait->client, &request);
+        wait_end(wait);
+    }
 }
 
 /* ---- what net calls ---- */
@@ -626,6 +808,8 @@ static struct net_verdict on_length(struct net_connection *connection, uint32_t 
     if (length > (uint64_t)client->server->config.frame_bytes_max)
         return (struct net_verdict){.kind = NET_REFUSE,
                                     .reason = "a length that is negative or above jute.maxbuffer"};
+    if (!request_gate_admits(&client->server->gate, length))
+        return (struct net_verdict){.kind = NET_REFUSE, .reason = too_large};
     return (struct net_verdict){.kind = NET_FRAME, .length = length};
 }
 

@@ -56,9 +56,9 @@ struct client_link {
     struct keeper_latency latency;
 };
 
-/* A request that waits for a write, with the buffer that holds it. */
+/* A request that waits for a write or at the gate, with the buffer that holds it. */
 struct client_wait {
-    struct list link; /* In keeper_write.waits or server->free_waits. */
+    struct list link; /* In keeper_write.waits, server->gate.held or server->free_waits. */
     struct client_link *client;
     struct net_reply *reply;
     struct net_buffer *buffer;
@@ -91,6 +91,9 @@ void client_link_set_barrier(struct client_link *client, struct keeper_write *wr
 
 /* Runs a request that waited. Takes wait. */
 void client_link_run_wait(struct client_wait *wait);
+
+/* Goes on with the requests that the gate holds, as far as others have ended. */
+void client_link_run_held(struct keeper_server *server);
 
 /* A write no longer refers to it. */
 void client_link_release(struct client_link *client);

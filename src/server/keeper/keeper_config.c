@@ -4,16 +4,33 @@
 
 #include <stdio.h>
 
-enum { minute_ms = 60 * 1000, version_folder_number = 2 };
+enum {
+    minute_ms = 60 * 1000,
+    version_folder_number = 2,
+    client_port_default = 2181,
+    retain_count_min = 3,
+    record_extra_bytes_min = 1024,
+};
 
 #define FIELD(name) .offset = offsetof(struct keeper_config, name)
+
+/* A key of Apache's that is accepted and changes nothing, with the reason. */
+#define NOTHING(key_, why)                                                                         \
+    {                                                                                              \
+        .key = (key_), .type = CONFIG_NOTHING, .doc = (why)                                        \
+    }
+
+/* Java's names, which are OpenSSL's too. */
+static const char *const digest_names[] = {"SHA1",     "SHA-224",  "SHA-256",  "SHA-384",
+                                           "SHA-512",  "SHA3-224", "SHA3-256", "SHA3-384",
+                                           "SHA3-512", "MD5",      NULL};
 
 static const struct config_row rows[] = {
     {"dataDir", CONFIG_TEXT, FIELD(data_dir), .doc = "Where snapshots and the journal are kept."},
     {"dataLogDir", CONFIG_TEXT, FIELD(data_log_dir),
      .doc = "Where the journal is kept; without it, in dataDir."},
-    {"clientPort", CONFIG_INT, FIELD(client_port), .min = 0, .max = 65535, .value_default = "2181",
-     .doc = "The port for clients. 0: one that the system chooses."},
+    {"clientPort", CONFIG_INT, FIELD(client_port), .min = -1, .max = 65535, .value_default = "-1",
+     .doc = "The port for clients. -1: 2181. 0: one that the system chooses."},
     {"clientPortAddress", CONFIG_TEXT, FIELD(client_port_address),
      .doc = "The address to listen on; without it, all of them."},
     {"clientPortListenBacklog", CONFIG_INT, FIELD(backlog), .min = -1, .max = 65535,
@@ -30,15 +47,66 @@ static const struct config_row rows[] = {
      .max = INT32_MAX, .value_default = "60",
      .doc = "How many connections one address may have. 0: no limit."},
     {"maxCnxns", CONFIG_INT, FIELD(connection_count_max), .min = 0, .max = INT32_MAX,
-     .value_default = "0", .doc = "How many connections there may be. 0: 50000."},
+     .value_default = "0",
+     .doc = "How many connections there may be; more are closed. 0: 50000; more must wait."},
     {"nio.sessionlessCnxnTimeout", CONFIG_INT, FIELD(sessionless_timeout_ms), .min = 1,
      .max = INT32_MAX, .value_default = "10000", .unit = "ms",
      .doc = "How long a connection may stay without a session."},
     {"jute.maxbuffer", CONFIG_INT, FIELD(frame_bytes_max), .min = 1024, .max = 1 << 30,
      .value_default = "1048575", .unit = "bytes", .doc = "The longest request."},
+    {"jute.maxbuffer.extrasize", CONFIG_INT, FIELD(record_extra_bytes_max), .min = -1,
+     .max = 1 << 30, .value_default = "-1", .unit = "bytes",
+     .doc = "How much longer than a request a transaction may be, at least 1024. -1: as "
+            "jute.maxbuffer."},
     {"globalOutstandingLimit", CONFIG_INT, FIELD(outstanding_request_count_max), .min = 1,
      .max = INT32_MAX, .value_default = "1000",
-     .doc = "Writes in progress before connections are no longer read."},
+     .doc = "With more requests in progress, connections that wait for a reply are not read."},
+    {"largeRequestThreshold", CONFIG_INT, FIELD(large_request_bytes_min), .min = INT32_MIN,
+     .max = INT32_MAX, .value_default = "-1", .unit = "bytes",
+     .doc = "A longer request is a large one. Below 0: none is."},
+    {"largeRequestMaxBytes", CONFIG_INT, FIELD(large_requests_bytes_max), .min = 0,
+     .max = INT32_MAX, .value_default = "104857600", .unit = "bytes",
+     .doc = "All large requests in progress together; one more closes its connection."},
+    {"request_throttle_max_requests", CONFIG_INT, FIELD(throttle_request_count_max), .min = 0,
+     .max = INT32_MAX, .value_default = "0",
+     .doc = "With so many requests in progress, further ones wait in order. 0: no limit."},
+    {"request_throttle_drop_stale", CONFIG_BOOL, FIELD(throttle_drops_stale),
+     .value_default = "true", .doc = "Whether stale requests that wait end their connection."},
+    NOTHING("request_stale_connection_check",
+            "nobody can be answered on a connection that is gone"),
+    {"request_stale_latency_check", CONFIG_BOOL, FIELD(stale_by_latency), .value_default = "false",
+     .doc = "A request that waits longer than its session's timeout is stale."},
+    {"throttled_op_wait_time", CONFIG_INT, FIELD(throttled_wait_ms_max), .min = 0, .max = INT32_MAX,
+     .value_default = "0", .unit = "ms",
+     .doc = "A request that waited longer is answered THROTTLEDOP. 0: no limit."},
+    {"connection_throttle_tokens", CONFIG_INT, FIELD(connection_tokens), .min = 0, .max = INT32_MAX,
+     .value_default = "0",
+     .doc = "Sessions that may be opened or renewed at once; more are closed. 0: no limit."},
+    {"connection_throttle_fill_time", CONFIG_INT, FIELD(connection_fill_ms), .min = 1,
+     .max = INT32_MAX, .value_default = "1", .unit = "ms", .doc = "How often tokens come back."},
+    {"connection_throttle_fill_count", CONFIG_INT, FIELD(connection_fill_count), .min = 0,
+     .max = INT32_MAX, .value_default = "1", .doc = "How many tokens come back each time."},
+    {"connection_throttle_freeze_time", CONFIG_INT, FIELD(connection_freeze_ms), .min = -1,
+     .max = INT32_MAX, .value_default = "-1", .unit = "ms",
+     .doc = "How often the chance of dropping is looked at. -1: nothing is dropped by chance."},
+    {"connection_throttle_drop_increase", CONFIG_RATIO, FIELD(connection_drop_increase),
+     .value_default = "0.02", .doc = "The chance grows by this while no token is left."},
+    {"connection_throttle_drop_decrease", CONFIG_RATIO, FIELD(connection_drop_decrease),
+     .value_default = "0.002", .doc = "The chance falls by this while tokens are left."},
+    {"connection_throttle_decrease_ratio", CONFIG_RATIO, FIELD(connection_decrease_ratio),
+     .value_default = "0", .doc = "The part of the tokens below whose use the chance falls."},
+    {"connection_throttle_weight_enabled", CONFIG_BOOL, FIELD(connection_has_weights),
+     .value_default = "false", .doc = "Whether sessions take as many tokens as their weight."},
+    {"connection_throttle_global_session_weight", CONFIG_INT, FIELD(connection_weight_new),
+     .min = INT32_MIN, .max = 1000, .value_default = "3",
+     .doc = "Tokens of a new session. 0 or less: 3."},
+    {"connection_throttle_renew_session_weight", CONFIG_INT, FIELD(connection_weight_renewed),
+     .min = INT32_MIN, .max = 1000, .value_default = "2",
+     .doc = "Tokens of a session that comes back. 0 or less: 2."},
+    {"connection_throttle_local_session_weight", CONFIG_INT, FIELD(connection_weight_local),
+     .min = INT32_MIN, .max = 1000, .value_default = "1",
+     .doc = "Tokens of a local session: the other weights are at least this. 0 or less: 1."},
+    NOTHING("clientTcpKeepAlive", "the system probes every idle connection"),
 
     {"snapCount", CONFIG_INT, FIELD(snapshot_txn_count), .min = 2, .max = INT32_MAX,
      .value_default = "100000", .unit = "transactions",
@@ -48,29 +116,51 @@ static const struct config_row rows[] = {
      .doc = "A snapshot is also taken after half to all of so much journal. 0 or less: no limit."},
     {"preAllocSize", CONFIG_INT, FIELD(allocate_kib), .min = 0, .max = 4 << 20,
      .value_default = "65536", .unit = "KiB", .doc = "The journal's files grow in such steps."},
+    {"txnLogSizeLimitInKb", CONFIG_INT, FIELD(journal_file_kib_max), .min = -1,
+     .max = INT64_MAX / 2048, .value_default = "-1", .unit = "KiB",
+     .doc = "A journal file that is larger is followed by the next one. 0 or less: no limit."},
     {"autopurge.snapRetainCount", CONFIG_INT, FIELD(purge_retain_count), .min = 0, .max = INT32_MAX,
      .value_default = "3", .doc = "Snapshots that purging keeps; at least 3."},
-    {"autopurge.purgeInterval", CONFIG_INT, FIELD(purge_interval_h), .min = 0, .max = 24 * 365,
-     .value_default = "0", .unit = "hours",
-     .doc = "How often old snapshots and journals are removed. 0: never."},
-    {"forceSync", CONFIG_BOOL, FIELD(force_sync), .value_default = "yes",
+    {"autopurge.purgeInterval", CONFIG_INT, FIELD(purge_interval_h), .min = INT32_MIN,
+     .max = 24 * 365, .value_default = "0", .unit = "hours",
+     .doc = "How often old snapshots and journals are removed, first at the start. 0 or less: "
+            "never."},
+    {"forceSync", CONFIG_YES_NO, FIELD(force_sync), .value_default = "yes",
      .doc = "Whether a write is on disk before it is acknowledged. no risks losing writes."},
     {"snapshot.trust.empty", CONFIG_BOOL, FIELD(trust_empty_snapshot), .value_default = "false",
      .doc = "Start from a journal without any snapshot."},
+    {"datadir.autocreate", CONFIG_BOOL, FIELD(creates_folders), .value_default = "true",
+     .doc = "Whether missing data directories are made; otherwise the start fails."},
     {"disk.reserveMb", CONFIG_INT, FIELD(disk_reserve_mib), .min = 0, .max = 1 << 20,
      .value_default = "64", .unit = "MiB",
      .doc = "Writes are refused when less than this is free. Ours, not Apache's."},
 
     {"4lw.commands.whitelist", CONFIG_TEXT, FIELD(words_whitelist), .value_default = "srvr",
      .doc = "Four-letter words that are answered, separated by commas, or *."},
+    {"readonlymode.enabled", CONFIG_BOOL, FIELD(read_only_mode), .value_default = "false",
+     .doc = "Allows the word isro. Only members of an ensemble become read-only."},
     {"DigestAuthenticationProvider.superDigest", CONFIG_TEXT, FIELD(super_digest),
      .doc = "super:hash of the super user's password."},
     {"DigestAuthenticationProvider.enabled", CONFIG_BOOL, FIELD(digest_enabled),
      .value_default = "true", .doc = "Whether clients may authenticate with scheme digest."},
-    {"skipACL", CONFIG_BOOL, FIELD(skip_acl), .value_default = "no",
+    {"DigestAuthenticationProvider.digestAlg", CONFIG_CHOICE, FIELD(digest_algorithm),
+     .choices = digest_names, .value_default = "SHA1",
+     .doc = "How scheme digest hashes passwords. Access lists hold hashes: never change it later."},
+    {"authProvider.", CONFIG_GROUP, FIELD(auth_providers),
+     .doc = "Classes of Apache's. Those for ip, digest and ensemble are built in; the others are "
+            "not served yet, which a warning says."},
+    {"ensembleAuthName", CONFIG_TEXT, FIELD(ensemble_names),
+     .doc = "With authProvider of ensemble: names that clients may expect, separated by commas."},
+    {"enforce.auth.enabled", CONFIG_BOOL, FIELD(enforces_auth), .value_default = "false",
+     .doc = "Whether clients must authenticate before any other request."},
+    {"enforce.auth.schemes", CONFIG_TEXT, FIELD(enforced_schemes),
+     .doc = "Schemes of which clients must use one, separated by commas: digest, ip."},
+    {"sessionRequireClientSASLAuth", CONFIG_BOOL, FIELD(enforces_sasl), .value_default = "false",
+     .doc = "As enforce.auth with scheme sasl, which is not served yet: true is an error."},
+    {"skipACL", CONFIG_YES_NO, FIELD(skip_acl), .value_default = "no",
      .doc = "Whether access lists are ignored."},
     {"enforceQuota", CONFIG_BOOL, FIELD(enforce_quota), .value_default = "false",
-     .doc = "Whether hard quotas are enforced."},
+     .doc = "Whether hard quotas are enforced, and soft ones warned about."},
     {"extendedTypesEnabled", CONFIG_BOOL, FIELD(extended_types_enabled), .value_default = "false",
      .doc = "Whether znodes may have a time to live."},
     {"znode.container.checkIntervalMs", CONFIG_INT, FIELD(container_check_interval_ms), .min = 10,
@@ -79,6 +169,9 @@ static const struct config_row rows[] = {
     {"znode.container.maxPerMinute", CONFIG_INT, FIELD(container_count_max_per_minute), .min = 1,
      .max = minute_ms, .value_default = "10000",
      .doc = "How many containers and expired znodes are deleted in a minute."},
+    {"znode.container.maxNeverUsedIntervalMs", CONFIG_INT, FIELD(container_unused_ms_max), .min = 0,
+     .max = INT64_MAX, .value_default = "0", .unit = "ms",
+     .doc = "A container that never had a child is deleted after this. 0: never."},
 
     {"memory.limitMb", CONFIG_INT, FIELD(memory_mib_max), .min = 16, .max = 1 << 20,
      .value_default = "1024", .unit = "MiB",
@@ -98,35 +191,143 @@ static const struct config_row rows[] = {
     {"syncLimit", CONFIG_INT, FIELD(sync_limit_ticks), .min = 1, .max = INT32_MAX,
      .value_default = "5", .unit = "ticks",
      .doc = "How far members of an ensemble may be behind their leader."},
-    {"connectToLearnerMasterLimit", CONFIG_NOTHING, .doc = "only ensembles use it"},
-    {"electionAlg", CONFIG_NOTHING, .doc = "only ensembles elect"},
-    {"peerType", CONFIG_NOTHING, .doc = "only ensembles have observers"},
-    {"syncEnabled", CONFIG_NOTHING, .doc = "only observers use it"},
-    {"standaloneEnabled", CONFIG_NOTHING, .doc = "this server stands alone"},
-    {"reconfigEnabled", CONFIG_NOTHING, .doc = "only ensembles can be reconfigured"},
-    {"leaderServes", CONFIG_NOTHING, .doc = "only ensembles have a leader"},
-    {"localSessionsEnabled", CONFIG_NOTHING, .doc = "all sessions are global"},
-    {"localSessionsUpgradingEnabled", CONFIG_NOTHING, .doc = "all sessions are global"},
+    {"dynamicConfigFile", CONFIG_TEXT, FIELD(dynamic_file),
+     .doc = "Names the members of an ensemble: an error, since ensembles are not supported yet."},
+    {"secureClientPort", CONFIG_INT, FIELD(secure_port), .min = 0, .max = 65535,
+     .value_default = "0",
+     .doc =
+         "The port for TLS, which is not served yet: a warning, and an error without clientPort."},
+    NOTHING("connectToLearnerMasterLimit", "only ensembles use it"),
+    NOTHING("commitLogCount", "only ensembles use it"),
+    NOTHING("snapshotSizeFactor", "only ensembles use it"),
+    NOTHING("forceSnapshotSync", "only ensembles use it"),
+    NOTHING("db.autocreate", "only ensembles use it"),
+    NOTHING("observerMasterPort", "only ensembles use it"),
+    NOTHING("observerMaster.sizeLimit", "only ensembles use it"),
+    NOTHING("leader.maxConcurrentSnapSyncs", "only ensembles use it"),
+    NOTHING("leader.maxConcurrentDiffSyncs", "only ensembles use it"),
+    NOTHING("leader.maxTimeToWaitForEpoch", "only ensembles use it"),
+    NOTHING("leader.ackLoggingFrequency", "only ensembles use it"),
+    NOTHING("leader.nodelay", "only ensembles use it"),
+    NOTHING("follower.nodelay", "only ensembles use it"),
+    NOTHING("leader.closeSocketAsync", "only ensembles use it"),
+    NOTHING("learner.closeSocketAsync", "only ensembles use it"),
+    NOTHING("learner.asyncSending", "only ensembles use it"),
+    NOTHING("leaderConnectDelayDuringRetryMs", "only ensembles use it"),
+    NOTHING("follower.skipLearnerRequestToNextProcessor", "only ensembles use it"),
+    NOTHING("forward_learner_requests_to_commit_processor_disabled", "only ensembles use it"),
+    NOTHING("messageTracker.BufferSize", "only ensembles use it"),
+    NOTHING("messageTracker.Enabled", "only ensembles use it"),
+    NOTHING("cnxTimeout", "only ensembles use it"),
+    NOTHING("quorumCnxnTimeoutMs", "only ensembles use it"),
+    NOTHING("quorum.", "only ensembles use it"),
+    NOTHING("quorumListenOnAllIPs", "only ensembles use it"),
+    NOTHING("electionPortBindRetry", "only ensembles use it"),
+    NOTHING("fastleader.maxNotificationInterval", "only ensembles use it"),
+    NOTHING("fastleader.minNotificationInterval", "only ensembles use it"),
+    NOTHING("multiAddress.enabled", "only ensembles use it"),
+    NOTHING("multiAddress.reachabilityCheckEnabled", "only ensembles use it"),
+    NOTHING("multiAddress.reachabilityCheckTimeoutMs", "only ensembles use it"),
+    NOTHING("oraclePath", "only ensembles use it"),
+    NOTHING("tcpKeepAlive", "only ensembles use it"),
+    NOTHING("sslQuorum", "only ensembles use it"),
+    NOTHING("portUnification", "only ensembles use it"),
+    NOTHING("sslQuorumReloadCertFiles", "only ensembles use it"),
+    NOTHING("enableEagerACLCheck", "only ensembles use it"),
+    NOTHING("test.allowDiscontinuousProposals", "only ensembles use it"),
+    NOTHING("electionAlg", "only ensembles elect"),
+    NOTHING("peerType", "only ensembles have observers"),
+    NOTHING("syncEnabled", "only ensembles have observers"),
+    NOTHING("observer.syncEnabled", "only ensembles have observers"),
+    NOTHING("observer.election.DelayMs", "only ensembles have observers"),
+    NOTHING("observer.reconnectDelayMs", "only ensembles have observers"),
+    NOTHING("standaloneEnabled", "this server stands alone"),
+    NOTHING("reconfigEnabled", "only ensembles can be reconfigured"),
+    NOTHING("leaderServes", "only ensembles have a leader"),
+    NOTHING("localSessionsEnabled", "only ensembles have local sessions"),
+    NOTHING("localSessionsUpgradingEnabled", "only ensembles have local sessions"),
     {"admin.enableServer", CONFIG_NOTHING, .doc = "there is no admin server yet"},
     {"admin.serverPort", CONFIG_NOTHING, .doc = "there is no admin server yet"},
     {"admin.serverAddress", CONFIG_NOTHING, .doc = "there is no admin server yet"},
     {"admin.commandURL", CONFIG_NOTHING, .doc = "there is no admin server yet"},
     {"admin.idleTimeout", CONFIG_NOTHING, .doc = "there is no admin server yet"},
-    {"serverCnxnFactory", CONFIG_NOTHING, .doc = "there is one way to serve connections"},
+    NOTHING("admin.", "there is no admin server yet"),
     {"metricsProvider.className", CONFIG_TEXT, FIELD(metrics_class_name),
      .value_default = "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
      .doc = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider serves /metrics."},
     {"metricsProvider.httpPort", CONFIG_NOTHING, .doc = "metrics are told by mntr"},
     {"metricsProvider.exportJvmInfo", CONFIG_NOTHING, .doc = "there is no JVM"},
-    {"jvm.pause.monitor", CONFIG_NOTHING, .doc = "there is no JVM"},
-    {"fsync.warningthresholdms", CONFIG_NOTHING, .doc = "syncs never stop the server"},
-    {"commitLogCount", CONFIG_NOTHING, .doc = "only ensembles send transactions to learners"},
-    {"snapshotSizeFactor", CONFIG_NOTHING, .doc = "only ensembles send transactions to learners"},
-    {"maxResponseCacheSize", CONFIG_NOTHING, .doc = "replies are made without a cache"},
-    {"maxGetChildrenResponseCacheSize", CONFIG_NOTHING, .doc = "replies are made without a cache"},
+    NOTHING("metricsProvider.", "metrics are told by mntr"),
+    NOTHING("serverCnxnFactory", "there is one way to serve connections"),
+    NOTHING("nio.numSelectorThreads", "a shard is one thread, with buffers of its own"),
+    NOTHING("nio.numWorkerThreads", "a shard is one thread, with buffers of its own"),
+    NOTHING("nio.directBufferBytes", "a shard is one thread, with buffers of its own"),
+    NOTHING("intBufferStartingSizeBytes", "a shard is one thread, with buffers of its own"),
+    NOTHING("commitProcessor.numWorkerThreads", "requests do not go from thread to thread"),
+    NOTHING("commitProcessor.maxReadBatchSize", "requests do not go from thread to thread"),
+    NOTHING("commitProcessor.maxCommitBatchSize", "requests do not go from thread to thread"),
+    NOTHING("nio.shutdownTimeout", "a stop does not wait for threads"),
+    NOTHING("commitProcessor.shutdownTimeout", "a stop does not wait for threads"),
+    NOTHING("request_throttler.shutdownTimeout", "a stop does not wait for threads"),
+    NOTHING("netty.advancedFlowControl.enabled", "a connection is not read while it does not read"),
+    NOTHING("request_throttle_stall_time", "requests go on as soon as there is room"),
+    NOTHING("maxBatchSize", "what arrives while one group is synced is the next"),
+    NOTHING("flushDelay", "what arrives while one group is synced is the next"),
+    NOTHING("maxWriteQueuePollTime", "what arrives while one group is synced is the next"),
+    NOTHING("jvm.pause.monitor", "there is no JVM"),
+    NOTHING("jvm.pause.info-threshold.ms", "there is no JVM"),
+    NOTHING("jvm.pause.warn-threshold.ms", "there is no JVM"),
+    NOTHING("jvm.pause.sleep.time.ms", "there is no JVM"),
+    NOTHING("jmx.log4j.disable", "there is no JVM"),
+    NOTHING("jmx.log4j.mbean", "there is no JVM"),
+    NOTHING("audit.enable", "there is no audit trail yet"),
+    NOTHING("audit.impl.class", "there is no JVM"),
+    NOTHING("fsync.warningthresholdms", "syncs never stop the server"),
+    NOTHING("maxResponseCacheSize", "replies are made without a cache"),
+    NOTHING("maxGetChildrenResponseCacheSize", "replies are made without a cache"),
+    NOTHING("bitHashCacheSize", "watches need no cache"),
+    NOTHING("watchManagerName", "there is one kind of watch table"),
+    NOTHING("watcherCleanThreadsNum", "there is one kind of watch table"),
+    NOTHING("watcherCleanThreshold", "there is one kind of watch table"),
+    NOTHING("watcherCleanIntervalInSeconds", "there is one kind of watch table"),
+    NOTHING("maxInProcessingDeadWatchers", "there is one kind of watch table"),
+    NOTHING("pathStats.", "requests are not counted by path"),
     {"snapshot.compression.method", CONFIG_NOTHING, .doc = "snapshots are written uncompressed"},
     {"digest.enabled", CONFIG_NOTHING, .doc = "snapshots always carry the digest"},
-    {"audit.enable", CONFIG_NOTHING, .doc = "there is no audit trail yet"},
+    NOTHING("closeSessionTxn.enabled", "closing a session always lists its znodes"),
+    NOTHING("serializeLastProcessedZxid.enabled", "snapshots always carry it"),
+    NOTHING("testingonly.initialZxid", "zxids go on from what is on disk"),
+    NOTHING("emulate353TTLNodes",
+            "3.5.3 wrote znodes with a time to live in a way of its own, which is not read"),
+    NOTHING("secureClientPortAddress", "TLS is not served yet"),
+    NOTHING("ssl.", "TLS is not served yet"),
+    NOTHING("client.portUnification", "TLS is not served yet"),
+    NOTHING("client.certReload", "TLS is not served yet"),
+    NOTHING("fips-mode", "TLS is not served yet"),
+    NOTHING("netty.server.outstandingHandshake.limit", "TLS is not served yet"),
+    NOTHING("netty.server.earlyDropSecureConnectionHandshakes", "TLS is not served yet"),
+    NOTHING("X509AuthenticationProvider.superUser", "TLS is not served yet"),
+    NOTHING("superUser", "SASL is not served yet"),
+    NOTHING("superUser.", "SASL is not served yet"),
+    NOTHING("SASLAuthenticationProvider.superPassword", "SASL is not served yet"),
+    NOTHING("allowSaslFailedClients", "SASL is not served yet"),
+    NOTHING("letAnySaslUserDoX", "SASL is not served yet"),
+    NOTHING("sasl.serverconfig", "SASL is not served yet"),
+    NOTHING("kerberos.", "SASL is not served yet"),
+    NOTHING("requireKerberosConfig", "SASL is not served yet"),
+    NOTHING("security.auth_to_local", "SASL is not served yet"),
+    NOTHING("kinit", "SASL is not served yet"),
+    NOTHING("java.security.auth.login.config", "SASL is not served yet"),
+    NOTHING("IPAuthenticationProvider.usexforwardedfor",
+            "clients are known by the address they connect from"),
+    NOTHING("controllerPort", "there is no controller for fault tests"),
+    NOTHING("client.secure", "only clients use it"),
+    NOTHING("clientCnxnSocket", "only clients use it"),
+    NOTHING("disableAutoWatchReset", "only clients use it"),
+    NOTHING("request.timeout", "only clients use it"),
+    NOTHING("sasl.client", "only clients use it"),
+    NOTHING("sasl.client.", "only clients use it"),
+    NOTHING("sasl.clientconfig", "only clients use it"),
 };
 
 const struct config_table keeper_config_table = {
@@ -137,33 +338,176 @@ static bool is_too_long(const char *path)
     return path != NULL && strlen(path) > keeper_config_path_bytes_max;
 }
 
-/* What no single row can say. */
-static enum err check(const struct keeper_config *config, struct diag *diag, const char *file_name)
+/* ---- what no single row can say ---- */
+
+/* Walks the entries of a list with commas, blanks around them cut. False: at its end. */
+static bool next_entry(const char **list, struct slice *entry)
 {
-    enum err err = ERR_OK;
+    while (*list != NULL && **list != '\0') {
+        *list += strspn(*list, ", \t");
+        size_t size = strcspn(*list, ",");
+        const char *start = *list;
+        *list += size;
+        while (size > 0 && (start[size - 1] == ' ' || start[size - 1] == '\t'))
+            size--;
+        *entry = slice_of(start, size);
+        if (size > 0)
+            return true;
+    }
+    return false;
+}
+
+static bool list_has(const char *list, struct slice wanted)
+{
+    struct slice entry;
+    while (next_entry(&list, &entry))
+        if (slice_equal(entry, wanted))
+            return true;
+    return false;
+}
+
+struct judge {
+    struct diag *diag;
+    const char *file_name;
+    enum err err;
+};
+
+static void check_places(const struct keeper_config *config, struct judge *judge)
+{
     if (config->data_dir == NULL) {
-        diag_error(diag, "%s: dataDir is missing; add a line like dataDir=/var/lib/zookeeper",
-                   file_name);
-        err = ERR_CONFIG;
+        diag_error(judge->diag,
+                   "%s: dataDir is missing; add a line like dataDir=/var/lib/zookeeper",
+                   judge->file_name);
+        judge->err = ERR_CONFIG;
     }
     if (is_too_long(config->data_dir) || is_too_long(config->data_log_dir)) {
-        diag_error(diag, "%s: dataDir and dataLogDir have at most %d characters", file_name,
-                   keeper_config_path_bytes_max);
-        err = ERR_CONFIG;
+        diag_error(judge->diag, "%s: dataDir and dataLogDir have at most %d characters",
+                   judge->file_name, keeper_config_path_bytes_max);
+        judge->err = ERR_CONFIG;
     }
+    if (config->secure_port == 0)
+        return;
+    if (config->client_port != -1) {
+        diag_warn(judge->diag, "%s: secureClientPort does nothing here: TLS is not served yet",
+                  judge->file_name);
+        return;
+    }
+    diag_error(judge->diag,
+               "%s: secureClientPort without clientPort: TLS is not served yet; set clientPort to "
+               "serve clients in the clear",
+               judge->file_name);
+    judge->err = ERR_CONFIG;
+}
+
+static void check_ensemble(const struct keeper_config *config, struct judge *judge)
+{
     if (config->servers != NULL && config->servers->next != NULL) {
-        diag_error(diag,
+        diag_error(judge->diag,
                    "%s:%u: server.%s: ensembles are not supported yet; leave one server line or "
                    "none",
-                   file_name, config->servers->next->line, config->servers->next->key);
-        err = ERR_CONFIG;
+                   judge->file_name, config->servers->next->line, config->servers->next->key);
+        judge->err = ERR_CONFIG;
     }
+    if (config->dynamic_file != NULL) {
+        diag_error(
+            judge->diag,
+            "%s: dynamicConfigFile: ensembles are not supported yet; remove the line to serve "
+            "alone",
+            judge->file_name);
+        judge->err = ERR_CONFIG;
+    }
+}
+
+/* What Apache's server sets right by itself, it says so and so do we. */
+static void check_ranges(struct keeper_config *config, struct judge *judge)
+{
     if (keeper_config_timeout_ms_min(config) > keeper_config_timeout_ms_max(config)) {
-        diag_error(diag, "%s: minSessionTimeout is above maxSessionTimeout; raise the latter",
-                   file_name);
-        err = ERR_CONFIG;
+        diag_error(judge->diag,
+                   "%s: minSessionTimeout is above maxSessionTimeout; raise the latter",
+                   judge->file_name);
+        judge->err = ERR_CONFIG;
     }
-    return err;
+    if (config->purge_retain_count < retain_count_min) {
+        diag_warn(judge->diag, "%s: autopurge.snapRetainCount: %d are kept, not %lld",
+                  judge->file_name, retain_count_min, (long long)config->purge_retain_count);
+        config->purge_retain_count = retain_count_min;
+    }
+}
+
+/* The classes of Apache's that stand for a scheme here, and those that do not yet. */
+static void add_providers(struct keeper_config *config, struct judge *judge)
+{
+    static const char package[] = "org.apache.zookeeper.server.auth.";
+    for (const struct config_entry *entry = config->auth_providers; entry != NULL;
+         entry = entry->next) {
+        const struct slice class = slice_from_text(entry->value);
+        const struct slice name = slice_starts_with(class, slice_from_text(package))
+                                      ? slice_skip(class, sizeof package - 1)
+                                      : SLICE_LITERAL("");
+        if (slice_equal_text(name, "IPAuthenticationProvider"))
+            continue;
+        if (slice_equal_text(name, "DigestAuthenticationProvider"))
+            config->digest_enabled = true;
+        else if (slice_equal_text(name, "EnsembleAuthenticationProvider"))
+            config->ensemble_enabled = true;
+        else
+            diag_warn(judge->diag,
+                      "%s:%u: authProvider.%s: %s is not served here; clients that use its scheme "
+                      "get AUTHFAILED",
+                      judge->file_name, entry->line, entry->key, entry->value);
+    }
+}
+
+static bool is_provided(const struct keeper_config *config, struct slice scheme)
+{
+    return slice_equal_text(scheme, "ip") ||
+           (slice_equal_text(scheme, "digest") && config->digest_enabled) ||
+           (slice_equal_text(scheme, "ensemble") && config->ensemble_enabled);
+}
+
+static void check_enforced(struct keeper_config *config, struct judge *judge)
+{
+    if (config->enforces_sasl) {
+        config->enforces_auth = true;
+        config->enforced_schemes = "sasl";
+    }
+    if (!config->enforces_auth) {
+        config->enforced_schemes = NULL;
+        return;
+    }
+    const char *list = config->enforced_schemes;
+    struct slice scheme;
+    bool has_scheme = false;
+    while (next_entry(&list, &scheme)) {
+        has_scheme = true;
+        if (is_provided(config, scheme))
+            continue;
+        diag_error(judge->diag,
+                   "%s: %s: the scheme %" SLICE_FORMAT
+                   " is not served here, so nobody could connect; remove it",
+                   judge->file_name,
+                   config->enforces_sasl ? "sessionRequireClientSASLAuth" : "enforce.auth.schemes",
+                   SLICE_ARGS(scheme));
+        judge->err = ERR_CONFIG;
+    }
+    if (has_scheme)
+        return;
+    diag_error(judge->diag, "%s: enforce.auth.enabled needs enforce.auth.schemes, such as digest",
+               judge->file_name);
+    judge->err = ERR_CONFIG;
+}
+
+static enum err check(struct keeper_config *config, struct diag *diag, const char *file_name)
+{
+    struct judge judge = {.diag = diag, .file_name = file_name};
+    check_places(config, &judge);
+    check_ensemble(config, &judge);
+    check_ranges(config, &judge);
+    add_providers(config, &judge);
+    check_enforced(config, &judge);
+    if (config->client_port == -1)
+        config->client_port = client_port_default;
+    return judge.err;
 }
 
 enum err keeper_config_load(struct keeper_config *config, struct heap *heap, struct diag *diag,
@@ -214,16 +558,34 @@ bool keeper_config_has_prometheus(const struct keeper_config *config)
                   "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider") == 0;
 }
 
+int32_t keeper_config_record_bytes_max(const struct keeper_config *config)
+{
+    const int64_t extra = config->record_extra_bytes_max == -1 ? config->frame_bytes_max
+                                                               : config->record_extra_bytes_max;
+    return (int32_t)min_i64(config->frame_bytes_max + max_i64(extra, record_extra_bytes_min),
+                            INT32_MAX);
+}
+
+const char *keeper_config_digest_name(const struct keeper_config *config)
+{
+    return digest_names[config->digest_algorithm];
+}
+
+bool keeper_config_enforces_scheme(const struct keeper_config *config, struct slice scheme)
+{
+    return list_has(config->enforced_schemes, scheme);
+}
+
+bool keeper_config_has_ensemble(const struct keeper_config *config, struct slice name)
+{
+    return name.size == 0 || config->ensemble_names == NULL ||
+           list_has(config->ensemble_names, name);
+}
+
 bool keeper_config_allows_word(const struct keeper_config *config, struct slice word)
 {
-    const char *at = config->words_whitelist != NULL ? config->words_whitelist : "";
-    while (*at != '\0') {
-        at += strspn(at, ", \t");
-        const size_t size = strcspn(at, ", \t");
-        const struct slice allowed = slice_of(at, size);
-        if (size > 0 && (slice_equal(allowed, word) || slice_equal_text(allowed, "*")))
-            return true;
-        at += size;
-    }
-    return false;
+    return slice_equal_text(word, "srvr") ||
+           (config->read_only_mode && slice_equal_text(word, "isro")) ||
+           list_has(config->words_whitelist, word) ||
+           list_has(config->words_whitelist, SLICE_LITERAL("*"));
 }

@@ -19,8 +19,8 @@ enum {
 struct keeper_config {
     /* Where. */
     const char *data_dir;
-    const char *data_log_dir; /* NULL: data_dir. */
-    int64_t client_port;
+    const char *data_log_dir;        /* NULL: data_dir. */
+    int64_t client_port;             /* 2181 where the file names none. */
     const char *client_port_address; /* NULL: every address. */
     int64_t backlog;
 
@@ -32,27 +32,60 @@ struct keeper_config {
     int64_t connection_count_max_per_address;
     int64_t sessionless_timeout_ms;
     int64_t frame_bytes_max;
+    int64_t record_extra_bytes_max; /* -1: frame_bytes_max. */
     int64_t outstanding_request_count_max;
+    int64_t large_request_bytes_min; /* Below 0: no request is large. */
+    int64_t large_requests_bytes_max;
+
+    /* Requests that wait before they are begun. */
+    int64_t throttle_request_count_max; /* 0: none waits. */
+    int64_t throttled_wait_ms_max;      /* 0: no limit. */
+    bool throttle_drops_stale;
+    bool stale_by_latency;
+
+    /* Sessions that are opened or renewed; see connection_throttle. */
+    int64_t connection_tokens; /* 0: no limit. */
+    int64_t connection_fill_ms;
+    int64_t connection_fill_count;
+    int64_t connection_freeze_ms; /* -1: nothing is dropped by chance. */
+    double connection_drop_increase;
+    double connection_drop_decrease;
+    double connection_decrease_ratio;
+    bool connection_has_weights;
+    int64_t connection_weight_new;
+    int64_t connection_weight_renewed;
+    int64_t connection_weight_local;
 
     /* Disk. */
     int64_t snapshot_txn_count;
     int64_t snapshot_journal_kib;
     int64_t allocate_kib;
+    int64_t journal_file_kib_max; /* 0 or less: no limit. */
     int64_t purge_retain_count;
-    int64_t purge_interval_h; /* 0: never. */
+    int64_t purge_interval_h; /* 0 or less: never. */
     bool force_sync;
     bool trust_empty_snapshot;
+    bool creates_folders;
     int64_t disk_reserve_mib;
 
     /* Access. */
     const char *words_whitelist;
+    bool read_only_mode;
     const char *super_digest;
+    int64_t digest_algorithm; /* See keeper_config_digest_name. */
     bool skip_acl;
     bool digest_enabled;
+    struct config_entry *auth_providers;
+    bool ensemble_enabled; /* Scheme ensemble: the provider is among auth_providers. */
+    const char *ensemble_names;
+    bool enforces_auth;
+    bool enforces_sasl;
+    const char *enforced_schemes; /* NULL unless enforces_auth. */
     bool enforce_quota;
     bool extended_types_enabled;
     int64_t container_check_interval_ms;
     int64_t container_count_max_per_minute;
+    int64_t container_unused_ms_max; /* 0: no limit. */
 
     /* Doors for operators. */
     const char *metrics_class_name;
@@ -68,6 +101,8 @@ struct keeper_config {
     struct config_entry *servers; /* server.N lines. */
     struct config_entry *groups;
     struct config_entry *weights;
+    const char *dynamic_file;
+    int64_t secure_port; /* 0: none. */
 };
 
 extern const struct config_table keeper_config_table;
@@ -90,7 +125,20 @@ const char *keeper_config_journal_path(const struct keeper_config *config, char 
 /* Whether metricsProvider.className asks for the Prometheus page. */
 bool keeper_config_has_prometheus(const struct keeper_config *config);
 
-/* Whether 4lw.commands.whitelist allows the word ("srvr"). */
+/* How many bytes a string, a buffer or a transaction may have: jute.maxbuffer and its extra. */
+int32_t keeper_config_record_bytes_max(const struct keeper_config *config);
+
+/* The algorithm of scheme digest; lends a constant. */
+const char *keeper_config_digest_name(const struct keeper_config *config);
+
+/* Whether clients must prove an identity of one of enforced_schemes, and this is one. */
+bool keeper_config_enforces_scheme(const struct keeper_config *config, struct slice scheme);
+
+/* Whether a client may expect this ensemble: any, if no names are given. */
+bool keeper_config_has_ensemble(const struct keeper_config *config, struct slice name);
+
+/* Whether the word ("srvr") is answered: srvr always, isro in read-only mode, and what
+ * 4lw.commands.whitelist allows. */
 bool keeper_config_allows_word(const struct keeper_config *config, struct slice word);
 
 #endif

@@ -29,6 +29,12 @@ static enum err make_folder(struct keeper_server *server, const char *path, bool
         memcpy(part, path, at);
         part[at] = '\0';
         const bool exists = io_file_info(server->shard->io, part, &info) == 0 && info.is_directory;
+        if (!exists && !server->config.creates_folders) {
+            diag_error(server->shard->diag,
+                       "the folder %s is missing, and datadir.autocreate=false; make it by hand",
+                       part);
+            return ERR_NOT_FOUND;
+        }
         if (exists && is_durable)
             continue;
         const int64_t made = small_file_make_directory_wait(server->shard->io, part);
@@ -72,10 +78,11 @@ static struct keeper_options keeper_options_of(struct keeper_server *server)
         .timeout_ms_min = keeper_config_timeout_ms_min(config),
         .timeout_ms_max = keeper_config_timeout_ms_max(config),
         .server_id = 1, /* What Apache's server uses when it stands alone. */
-        .record_bytes_max = (int32_t)min_i64(2 * config->frame_bytes_max, INT32_MAX),
+        .record_bytes_max = keeper_config_record_bytes_max(config),
         .auth = {.super_digest = config->super_digest == NULL
                                      ? SLICE_NULL
                                      : slice_from_text(config->super_digest),
+                 .digest_algorithm = keeper_config_digest_name(config),
                  .digest_disabled = !config->digest_enabled},
         .skip_acl = config->skip_acl,
         .extended_types_enabled = config->extended_types_enabled,

@@ -11,6 +11,7 @@ enum {
     millisecond_ns = 1000000,
     arena_bytes_per_frame_byte = 32, /* A request of small operations takes more in memory. */
     connection_count_max_default = 50000,
+    connection_count_spare = 64,
     backlog_default = 1024,
     receive_bytes_first = 4096,
     open_reply_count_max = 4096,
@@ -54,6 +55,9 @@ static void expire_sessions(struct keeper_server *server)
 
 void keeper_server_on_room(struct keeper_server *server)
 {
+    client_link_run_held(server);
+    if (keeper_write_is_saturated(server))
+        return;
     client_link_resume_paused(server);
     if (server->is_expiring && server->phase == KEEPER_SERVER_SERVING)
         expire_sessions(server);
@@ -108,12 +112,19 @@ static void on_watch(struct keeper_sink *sink, struct keeper_connection *connect
     client_link_push_event(CONTAINER_OF(connection, struct client_link, keeper), event);
 }
 
+/* Those above maxCnxns are closed, so they must be accepted first. */
+static uint32_t connection_count_max_of(const struct keeper_config *config)
+{
+    return config->connection_count_max > 0
+               ? (uint32_t)min_i64(config->connection_count_max + connection_count_spare,
+                                   UINT32_MAX)
+               : connection_count_max_default;
+}
+
 static struct net_options net_options_of(const struct keeper_config *config)
 {
     return (struct net_options){
-        .connection_count_max = config->connection_count_max > 0
-                                    ? (uint32_t)config->connection_count_max
-                                    : connection_count_max_default,
+        .connection_count_max = connection_count_max_of(config),
         .connection_count_max_per_address = (uint32_t)config->connection_count_max_per_address,
         .receive_bytes_first = receive_bytes_first,
         .open_reply_count_max = open_reply_count_max,
@@ -194,6 +205,8 @@ static void init(struct keeper_server *server, struct shard *shard,
     list_init(&server->free_waits);
     record_pool_init(&server->records, shard->heap);
     list_init(&server->paused);
+    request_gate_init(&server->gate, config);
+    connection_throttle_init(&server->throttle, config, keeper_server_now_ms(server));
     keeper_config_snapshot_path(config, server->snapshot_path, sizeof server->snapshot_path);
     keeper_config_journal_path(config, server->journal_path, sizeof server->journal_path);
     keeper_stats_reset(&server->stats, true);

@@ -18,12 +18,14 @@
 #include "keeper/txn_codec.h"
 #include "net/net.h"
 #include "server/keeper/ack_mark.h"
+#include "server/keeper/connection_throttle.h"
 #include "server/keeper/digest_log.h"
 #include "server/keeper/host_facts.h"
 #include "server/keeper/keeper_config.h"
 #include "server/keeper/keeper_stats.h"
 #include "server/keeper/purge_task.h"
 #include "server/keeper/record_pool.h"
+#include "server/keeper/request_gate.h"
 #include "server/keeper/snapshot_task.h"
 #include "server/keeper/znode_reaper.h"
 #include "shard/shard.h"
@@ -69,6 +71,9 @@ struct keeper_server {
     uint32_t wait_count; /* Requests that wait for a write. */
     bool has_doomed;     /* Some link is to be closed. */
     struct list paused;  /* Links that are not read until writes have been applied. */
+    struct request_gate gate;
+    struct connection_throttle throttle;
+    uint64_t refused_line_ms; /* When the last line about maxCnxns was written. */
 
     struct ack_mark mark;
     struct snapshot_task snapshot;

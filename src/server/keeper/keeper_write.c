@@ -48,10 +48,16 @@ void keeper_write_drain(struct keeper_server *server)
     record_pool_deinit(&server->records);
 }
 
+uint32_t keeper_write_request_count(const struct keeper_server *server)
+{
+    return server->write_count + server->wait_count;
+}
+
 bool keeper_write_is_saturated(const struct keeper_server *server)
 {
+    const int64_t count_max = server->config.outstanding_request_count_max;
     return server->write_bytes > keeper_write_queued_bytes_max ||
-           server->write_count >= server->config.outstanding_request_count_max;
+           keeper_write_request_count(server) > count_max || server->gate.held_count > count_max;
 }
 
 struct keeper_write *keeper_write_last(struct keeper_server *server)
@@ -135,6 +141,7 @@ static void on_durable(struct journal_append *append, enum err err)
     list_remove(&write->link);
     server->write_count--;
     server->write_bytes -= write->record_size;
+    request_gate_leave(&server->gate, write->body_size);
     answer(write, &result);
     if (write->type == OP_CLOSE_SESSION)
         end_session(server, write->session_id);
@@ -144,8 +151,7 @@ static void on_durable(struct journal_append *append, enum err err)
         client_link_release(write->client);
     release(server, write);
     client_link_close_doomed(server);
-    if (!keeper_write_is_saturated(server))
-        keeper_server_on_room(server);
+    keeper_server_on_room(server);
 }
 
 /* ---- before the journal ---- */
@@ -167,12 +173,15 @@ static struct keeper_request prepare_request(struct keeper_server *server,
     return prepared;
 }
 
-/* The first file, or one after a snapshot has begun or the server was started: named after the
- * zxid of its first record. */
+/* The first file, or one after a snapshot has begun, the server was started or a file has become
+ * too large: named after the zxid of its first record. */
 static void roll_if_wanted(struct keeper_server *server, int64_t zxid)
 {
     const struct journal_position end = journal_end(&server->journal);
     const bool is_fresh = server->journal.segment_count > 0 && end.base == (uint64_t)zxid;
+    const int64_t kib_max = server->config.journal_file_kib_max;
+    if (kib_max > 0 && end.offset > (uint64_t)kib_max << 10)
+        server->wants_roll = true;
     if ((server->journal.segment_count > 0 && !server->wants_roll) || is_fresh) {
         server->wants_roll = false;
         return;
@@ -205,6 +214,8 @@ static void submit(struct keeper_server *server, struct keeper_write *write,
     server->stats.counts.write_count++;
     server->write_count++;
     server->write_bytes += write->record_size;
+    write->body_size = request->body.size;
+    request_gate_enter(&server->gate, write->body_size);
     if (request->client != NULL) {
         request->client->user_count++;
         client_link_set_barrier(request->client, write);

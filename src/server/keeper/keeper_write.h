@@ -36,6 +36,7 @@ struct keeper_write {
     struct record_block *block; /* Holds the record; NULL: there is none. */
     uint8_t *record;            /* Head, entry, tail. */
     size_t record_size;
+    size_t body_size; /* Of the request. */
 };
 
 /* One write, as it is asked for. */
@@ -56,6 +57,9 @@ enum code keeper_write_start(struct keeper_server *server,
 
 /* Whether the server could write something small and essential now. */
 bool keeper_write_is_possible(struct keeper_server *server);
+
+/* Requests that are in progress: writes, and what waits for them. */
+uint32_t keeper_write_request_count(const struct keeper_server *server);
 
 /* Whether so much is on its way that links should not be read. */
 bool keeper_write_is_saturated(const struct keeper_server *server);

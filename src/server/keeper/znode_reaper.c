@@ -12,10 +12,12 @@ void znode_reaper_init(struct znode_reaper *reaper, struct keeper_server *server
                         (uint64_t)server->config.container_check_interval_ms * millisecond_ns;
 }
 
-/* One that never had a child is still waiting for its first. */
-static bool is_spent_container(const struct znode *znode)
+/* One that never had a child waits for its first, for so long. */
+static bool is_spent_container(const struct znode *znode, int64_t wall_ms, int64_t unused_ms_max)
 {
-    return znode->child_count == 0 && znode->cversion > 0;
+    if (znode->child_count > 0)
+        return false;
+    return znode->cversion > 0 || (unused_ms_max > 0 && wall_ms - znode->mtime > unused_ms_max);
 }
 
 static bool is_spent_ttl(const struct znode *znode, int64_t wall_ms)
@@ -47,10 +49,11 @@ static void reap(struct znode_reaper *reaper)
     const int64_t wall_ms = io_wall_ms(server->shard->io);
     const int64_t share = server->config.container_count_max_per_minute *
                           server->config.container_check_interval_ms / minute_ms;
+    const int64_t unused_ms_max = server->config.container_unused_ms_max;
     int64_t left = share > 0 ? share : 1;
     /* Deleting only starts a write, so the lists stay as they are meanwhile. */
     list_each (link, &tree->containers.znodes) {
-        if (left > 0 && is_spent_container(tree_owned(link)) &&
+        if (left > 0 && is_spent_container(tree_owned(link), wall_ms, unused_ms_max) &&
             start_delete(server, tree_owned(link)))
             left--;
     }
