@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 /* The keeper server in the simulated world, by a client that speaks the protocol by hand. */
 #include "server/keeper/keeper_server.h"
 #include "test/unit_test.h"
@@ -671,6 +672,65 @@ static void test_more_than_max_cnxns_are_closed(void **state)
     end(&world);
 }
 
+static bool audit_file_has(const char *path, const char *text)
+{
+    const struct slice file = sim_disk_peek(&world.node->disk, path);
+    return file.size > 0 && memmem(file.data, file.size, text, strlen(text)) != NULL;
+}
+
+/* What clients did, and nothing that a client can forge a field with. */
+static void test_the_audit_trail(void **state)
+{
+    (void)state;
+    start_with("audit.enable=true\n");
+    connect_client(&world, 10000);
+    send_create(&world.client, "/a", 3);
+    send_create(&world.client, "/b\tresult=success\n", 0);
+    await(&world, 3);
+    stop_server(&world);
+    for (int i = 0; i < 100; i++)
+        io_run(world.node->io, 0);
+    assert_int_equal(world.used_bytes_before, world.node->heap.used_bytes);
+    const char *path = "/data/zookeeper_audit.log";
+    assert_true(audit_file_has(path, "user=<NA>\toperation=serverStart\tresult=success\n"));
+    assert_true(audit_file_has(path, "\tip=127.0.0.1\toperation=create\tznode=/a0000000000\t"
+                                     "znode_type=ephemeral_sequential\tresult=success\n"));
+    assert_true(audit_file_has(path, "\tznode=/b?result=success?\tznode_type=persistent\t"
+                                     "result=failure\n"));
+    assert_true(audit_file_has(path, "\toperation=serverStop\tresult=invoked\n"));
+    end(&world);
+}
+
+/* Lines may be lost, but clients are served. */
+static void test_an_audit_trail_on_a_full_disk(void **state)
+{
+    (void)state;
+    start_with("audit.enable=true\naudit.fileSizeMb=1\naudit.fileCount=1\n");
+    connect_client(&world, 10000);
+    send_create(&world.client, "/a", 0);
+    await(&world, 2);
+    world.server->audit.size = 2 << 20; /* The next line is the last one of this file. */
+    send_set(&world.client, "/a", "b");
+    await(&world, 3);
+    while (world.server->audit.step != AUDIT_FILE_IDLE)
+        io_run(world.node->io, UINT64_MAX);
+    assert_true(audit_file_has("/data/zookeeper_audit.log.1", "operation=setData"));
+    assert_int_equal(0, sim_disk_peek(&world.node->disk, "/data/zookeeper_audit.log").size);
+    world.node->disk.quota_bytes = 1;
+    send_set(&world.client, "/a", "c"); /* Its record has its place in the journal's file. */
+    await(&world, 4);
+    assert_int_equal(CODE_OK, world.client.code);
+    while (world.server->audit.step != AUDIT_FILE_IDLE)
+        io_run(world.node->io, UINT64_MAX);
+    assert_true(world.server->audit.has_failed);
+    world.node->disk.quota_bytes = 0;
+    send_set(&world.client, "/a", "d");
+    await(&world, 5);
+    stop_server(&world);
+    assert_true(audit_file_has("/data/zookeeper_audit.log", "operation=setData"));
+    end(&world);
+}
+
 static void test_large_journal_files_are_followed_by_others(void **state)
 {
     (void)state;
@@ -708,6 +768,8 @@ int main(void)
         cmocka_unit_test(test_enforced_auth),
         cmocka_unit_test(test_tokens_of_sessions),
         cmocka_unit_test(test_more_than_max_cnxns_are_closed),
+        cmocka_unit_test(test_the_audit_trail),
+        cmocka_unit_test(test_an_audit_trail_on_a_full_disk),
         cmocka_unit_test(test_large_journal_files_are_followed_by_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

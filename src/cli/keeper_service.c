@@ -1,5 +1,8 @@
 #include "cli/keeper_service.h"
 
+#include <pwd.h>
+#include <unistd.h>
+
 enum {
     mib = 1 << 20,
     slack_mib = 64, /* Buffers and tables beyond what memory.limitMb counts. */
@@ -36,6 +39,8 @@ enum err keeper_service_init(struct keeper_service *keeper, struct heap *heap, s
 {
     *keeper = (struct keeper_service){0};
     const enum err err = keeper_config_load(&keeper->config, heap, diag, source);
+    const struct passwd *user = getpwuid(geteuid());
+    keeper->config.process_user = user == NULL ? NULL : user->pw_name;
     keeper->service = (struct service){
         .name = "keeper",
         .heap_bytes_max = (size_t)(keeper->config.memory_mib_max + slack_mib) * mib,

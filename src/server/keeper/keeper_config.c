@@ -181,6 +181,16 @@ static const struct config_row rows[] = {
     {"watches.limit", CONFIG_INT, FIELD(watch_count_max), .min = 1, .max = INT32_MAX,
      .value_default = "10000000", .doc = "How many watches there may be. Ours."},
 
+    {"audit.enable", CONFIG_BOOL, FIELD(audits), .value_default = "false",
+     .doc = "Whether an audit trail of changes is written."},
+    {"audit.file", CONFIG_TEXT, FIELD(audit_file),
+     .doc = "The file that it goes to; without it, zookeeper_audit.log in dataDir. Ours."},
+    {"audit.fileSizeMb", CONFIG_INT, FIELD(audit_file_mib_max), .min = 1, .max = 1 << 20,
+     .value_default = "10", .unit = "MiB",
+     .doc = "A larger audit file is renamed to FILE.1, FILE.1 to FILE.2, and so on. Ours."},
+    {"audit.fileCount", CONFIG_INT, FIELD(audit_file_count_max), .min = 1, .max = 1000,
+     .value_default = "10", .doc = "Renamed audit files that are kept. Ours."},
+
     {"server.", CONFIG_GROUP, FIELD(servers), .doc = "The members of an ensemble."},
     {"group.", CONFIG_GROUP, FIELD(groups), .doc = "Groups of members."},
     {"weight.", CONFIG_GROUP, FIELD(weights), .doc = "Weights of members."},
@@ -280,7 +290,6 @@ static const struct config_row rows[] = {
     NOTHING("jvm.pause.sleep.time.ms", "there is no JVM"),
     NOTHING("jmx.log4j.disable", "there is no JVM"),
     NOTHING("jmx.log4j.mbean", "there is no JVM"),
-    NOTHING("audit.enable", "there is no audit trail yet"),
     NOTHING("audit.impl.class", "there is no JVM"),
     NOTHING("fsync.warningthresholdms", "syncs never stop the server"),
     NOTHING("maxResponseCacheSize", "replies are made without a cache"),
@@ -380,8 +389,9 @@ static void check_places(const struct keeper_config *config, struct judge *judge
                    judge->file_name);
         judge->err = ERR_CONFIG;
     }
-    if (is_too_long(config->data_dir) || is_too_long(config->data_log_dir)) {
-        diag_error(judge->diag, "%s: dataDir and dataLogDir have at most %d characters",
+    if (is_too_long(config->data_dir) || is_too_long(config->data_log_dir) ||
+        is_too_long(config->audit_file)) {
+        diag_error(judge->diag, "%s: dataDir, dataLogDir and audit.file have at most %d characters",
                    judge->file_name, keeper_config_path_bytes_max);
         judge->err = ERR_CONFIG;
     }

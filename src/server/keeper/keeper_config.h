@@ -87,6 +87,13 @@ struct keeper_config {
     int64_t container_count_max_per_minute;
     int64_t container_unused_ms_max; /* 0: no limit. */
 
+    /* The audit trail. */
+    bool audits;
+    const char *audit_file; /* NULL: zookeeper_audit.log in data_dir. */
+    int64_t audit_file_mib_max;
+    int64_t audit_file_count_max;
+    const char *process_user; /* Not from the file: who runs the server; NULL: not known. */
+
     /* Doors for operators. */
     const char *metrics_class_name;
 

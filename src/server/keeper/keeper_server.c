@@ -1,6 +1,7 @@
 #include "server/keeper/keeper_server.h"
 
 #include "base/assert.h"
+#include "server/keeper/audit_trail.h"
 #include "server/keeper/client_link.h"
 #include "server/keeper/keeper_load.h"
 #include "server/keeper/keeper_write.h"
@@ -231,12 +232,16 @@ enum err keeper_server_start(struct keeper_server **server_out, struct shard *sh
         err = keeper_load(server);
     if (err != ERR_OK)
         return err; /* The process ends, or the simulated one: nothing is in flight. */
+    err = audit_file_start(&server->audit, server);
+    if (err != ERR_OK)
+        return err;
     keeper_start(&server->keeper, keeper_server_now_ms(server), io_wall_ms(shard->io));
     err = write_first_snapshot(server);
     if (err != ERR_OK)
         return err;
     server->phase = KEEPER_SERVER_SERVING;
     err = listen_for_clients(server);
+    audit_trail_tell_server(server, "serverStart", err == ERR_OK ? "success" : "failure");
     if (err == ERR_OK)
         submit_tick(server);
     return err;
@@ -250,6 +255,7 @@ static void on_journal_closed(struct journal_request *request, enum err err)
     if (err != ERR_OK)
         diag_error(server->shard->diag, "the journal could not be flushed: %s", err_text(err));
     server->is_journal_open = false;
+    audit_file_stop(&server->audit); /* Behind the last writes. */
     keeper_server_pump_stop(server);
 }
 
@@ -260,6 +266,7 @@ void keeper_server_stop(struct keeper_server *server, void (*stopped)(void *cont
     server->stopped_context = context;
     server->phase = KEEPER_SERVER_STOPPING;
     diag_info(server->shard->diag, "stopping");
+    audit_trail_tell_server(server, "serverStop", "invoked");
     net_deinit(server->net);
     server->net = NULL;
     if (server->is_ticking)
@@ -286,7 +293,7 @@ void keeper_server_pump_stop(struct keeper_server *server)
 {
     if (server->phase != KEEPER_SERVER_STOPPING || server->is_journal_open || server->is_ticking ||
         !snapshot_task_is_idle(&server->snapshot) || !purge_task_is_idle(&server->purge) ||
-        !ack_mark_is_stopped(&server->mark))
+        !ack_mark_is_stopped(&server->mark) || !audit_file_is_stopped(&server->audit))
         return;
     if (server->lock_handle == io_handle_none)
         return;
@@ -304,6 +311,7 @@ void keeper_server_free(struct keeper_server *server)
     client_link_drain(server);
     keeper_deinit(&server->keeper);
     journal_disk_deinit(&server->disk);
+    audit_file_deinit(&server->audit);
     hash_table_deinit(&server->links_by_session);
     heap_give(heap, server->arena_memory);
     heap_give(heap, server);

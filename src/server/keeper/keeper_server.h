@@ -18,6 +18,7 @@
 #include "keeper/txn_codec.h"
 #include "net/net.h"
 #include "server/keeper/ack_mark.h"
+#include "server/keeper/audit_file.h"
 #include "server/keeper/connection_throttle.h"
 #include "server/keeper/digest_log.h"
 #include "server/keeper/host_facts.h"
@@ -75,6 +76,7 @@ struct keeper_server {
     struct connection_throttle throttle;
     uint64_t refused_line_ms; /* When the last line about maxCnxns was written. */
 
+    struct audit_file audit;
     struct ack_mark mark;
     struct snapshot_task snapshot;
     struct purge_task purge;

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "keeper/txn_codec.h"
+#include "server/keeper/audit_trail.h"
 #include "server/keeper/client_link.h"
 #include "server/keeper/reply_frame.h"
 
@@ -57,6 +58,7 @@ bool keeper_write_is_saturated(const struct keeper_server *server)
 {
     const int64_t count_max = server->config.outstanding_request_count_max;
     return server->write_bytes > keeper_write_queued_bytes_max ||
+           audit_file_is_saturated(&server->audit) ||
            keeper_write_request_count(server) > count_max || server->gate.held_count > count_max;
 }
 
@@ -119,6 +121,7 @@ static void apply(struct keeper_write *write, struct txn_result *result)
                  result);
     keeper_stats_end_change(&server->stats);
     digest_log_add(&server->digests, txn.zxid, server->keeper.tree.digest);
+    audit_trail_tell_session_end(server, &txn);
 }
 
 static void end_session(struct keeper_server *server, int64_t session_id)
@@ -142,6 +145,7 @@ static void on_durable(struct journal_append *append, enum err err)
     server->write_count--;
     server->write_bytes -= write->record_size;
     request_gate_leave(&server->gate, write->body_size);
+    audit_trail_tell(server, write->note, &result);
     answer(write, &result);
     if (write->type == OP_CLOSE_SESSION)
         end_session(server, write->session_id);
@@ -214,6 +218,7 @@ static void submit(struct keeper_server *server, struct keeper_write *write,
     server->stats.counts.write_count++;
     server->write_count++;
     server->write_bytes += write->record_size;
+    write->note = audit_trail_note(server, request);
     write->body_size = request->body.size;
     request_gate_enter(&server->gate, write->body_size);
     if (request->client != NULL) {

@@ -13,6 +13,7 @@
 
 #include "server/keeper/keeper_server.h"
 
+struct audit_note;
 struct client_link;
 
 enum {
@@ -30,7 +31,8 @@ struct keeper_write {
     int64_t session_id;
     int64_t zxid;
     uint64_t started_at_ns;
-    struct list waits; /* Of client_wait: requests that come after it. */
+    struct list waits;       /* Of client_wait: requests that come after it. */
+    struct audit_note *note; /* For the audit trail, NULL: none. */
     struct journal_append append;
     struct iovec vector;
     struct record_block *block; /* Holds the record; NULL: there is none. */

@@ -89,8 +89,11 @@ def on_small_disk(command, directory, mib):
     return ["unshare", "-rm", "sh", "-c", mount, directory, *command]
 
 
-def keeper(case, kind, name, directory, port, data=None, disk_mib=None, **settings):
-    """A keeper of `kind` (rookery or apache) on a data directory, its own by default."""
+def keeper(case, kind, name, directory, port, data=None, disk_mib=None, properties=None, **settings):
+    """A keeper of `kind` (rookery or apache) on a data directory, its own by default.
+
+    properties: what Apache's takes as system properties of Java.
+    """
     config = {
         "tickTime": 500,
         "dataDir": data or directory / "data",
@@ -106,7 +109,8 @@ def keeper(case, kind, name, directory, port, data=None, disk_mib=None, **settin
     if kind == "rookery":
         command = [places.rookery(), "keeper"]
     else:
-        command = places.java("zookeeper", "org.apache.zookeeper.server.quorum.QuorumPeerMain")
+        command = places.java("zookeeper", "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+                              properties=[f"-D{key}={value}" for key, value in (properties or {}).items()])
     directory.mkdir(parents=True, exist_ok=True)
     if disk_mib is not None:
         command = on_small_disk(command, directory / "data", disk_mib)
