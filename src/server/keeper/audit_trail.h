@@ -1,6 +1,6 @@
 /* The audit trail: who changed what, and whether it was allowed, one line each.
  *
- *      2026-11-28 16:00:00,000 INFO o.a.z.a.Slf4jAuditLogger: session=0x100..	user=127.0.0.1
+ *      2026-11-28 16:00:00,000 INFO o.a.z.a.Slf4jAuditLogger: session=0x100.. <tab> user=127.0.0.1
  *
  * Fields, their order, operations and results are those of Apache's AuditHelper, and the beginning
  * of the line is that of its logback.xml, with UTC. What a request says is noted before it is

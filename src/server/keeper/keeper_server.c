@@ -236,6 +236,7 @@ enum err keeper_server_start(struct keeper_server **server_out, struct shard *sh
     if (err != ERR_OK)
         return err;
     keeper_start(&server->keeper, keeper_server_now_ms(server), io_wall_ms(shard->io));
+    purge_task_tick(&server->purge);
     err = write_first_snapshot(server);
     if (err != ERR_OK)
         return err;

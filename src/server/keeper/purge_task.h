@@ -1,5 +1,9 @@
 /* Removes old snapshots, and the journal's files that no kept snapshot needs, as autopurge.* of
- * zoo.cfg asks.
+ * zoo.cfg asks: at the start and then every interval.
+ *
+ * As Apache's PurgeTxnLog: the newest snapshots that look whole are kept, so many of them. What is
+ * older than the last of these goes, whole or not, and so do the journal's files in front of the
+ * one that may hold its zxid. A directory with fewer snapshots is purged behind the last it has.
  *
  * Memory: a short list of names from the heap while it runs. Shard: the server's.
  */
@@ -13,7 +17,14 @@
 
 struct keeper_server;
 
-enum { purge_task_file_count_max = 4096 };
+enum { purge_task_file_count_max = 4096, purge_task_mark_bytes = 8 };
+
+enum purge_step {
+    PURGE_OPEN, /* Looks at the snapshots, newest first, */
+    PURGE_READ, /* whether they begin or end as whole ones do. */
+    PURGE_CLOSE,
+    PURGE_REMOVE,
+};
 
 struct purge_task {
     struct keeper_server *server;
@@ -25,12 +36,19 @@ struct purge_task {
     struct recovery_file *files; /* Snapshots, newest first. */
     int32_t file_count;
     int32_t file_index;
+    enum purge_step step;
+    int32_t handle;
+    int32_t whole_count; /* Of those that were looked at. */
+    int64_t oldest_zxid; /* Of the last whole one. */
+    uint64_t size;       /* Of the file at hand. */
+    uint8_t mark[purge_task_mark_bytes];
+    bool is_whole;
     char path[keeper_path_bytes_max];
 };
 
 void purge_task_init(struct purge_task *task, struct keeper_server *server);
 
-/* Called every tick. */
+/* Called at the start, before the first snapshot is taken, and every tick. */
 void purge_task_tick(struct purge_task *task);
 
 static inline bool purge_task_is_idle(const struct purge_task *task)
