@@ -1,31 +1,18 @@
-"""A client of a keeper by hand: frames out, and what comes back in words that hold for any server."""
+"""A client of a keeper by hand: one connection, and what comes back on it."""
 
 import socket
 import struct
 
-AUTH, SASL, PING, CLOSE = 100, 102, 11, -11
-CREATE, DELETE, EXISTS, GET, SET, GET_ACL, SET_ACL = 1, 2, 3, 4, 5, 6, 7
-MULTI, CREATE2, RECONFIG, CREATE_CONTAINER, CREATE_TTL, WHO_AM_I = 14, 15, 16, 19, 21, 107
+from .zk import OPEN, OPS, S as text, acl, connect_frame, create_body, frame, multi
 
-
-def text(value):
-    if value is None:
-        return struct.pack(">i", -1)
-    value = value.encode() if isinstance(value, str) else value
-    return struct.pack(">i", len(value)) + value
-
-
-def acl(*entries):
-    """(perms, scheme, id)..."""
-    return struct.pack(">i", len(entries)) + b"".join(
-        struct.pack(">i", perms) + text(scheme) + text(name) for perms, scheme, name in entries)
-
-
-OPEN = acl((31, "world", "anyone"))
+AUTH, PING, CLOSE = OPS["auth"], OPS["ping"], OPS["closeSession"]
+CREATE, DELETE, EXISTS, GET, SET = OPS["create"], OPS["delete"], OPS["exists"], OPS["getData"], OPS["setData"]
+GET_ACL, SET_ACL, CHECK, MULTI, RECONFIG = OPS["getACL"], OPS["setACL"], OPS["check"], OPS["multi"], OPS["reconfig"]
+CREATE2, CREATE_CONTAINER, CREATE_TTL, WHO_AM_I = OPS["create2"], OPS["createContainer"], OPS["createTTL"], OPS["whoAmI"]
 
 
 def create(path, data=b"", flags=0, access=OPEN):
-    return text(path) + text(data) + access + struct.pack(">i", flags)
+    return create_body(path, flags, data.encode() if isinstance(data, str) else data, access)
 
 
 def create_ttl(path, ttl, flags=5):
@@ -44,12 +31,6 @@ def set_acl(path, access, version=-1):
     return text(path) + access + struct.pack(">i", version)
 
 
-def multi(*operations):
-    """(opcode, body)..."""
-    return b"".join(struct.pack(">i?i", op, False, -1) + body for op, body in operations) + \
-        struct.pack(">i?i", -1, True, -1)
-
-
 class Link:
     """One connection. Whatever it is asked for is None once the server has closed it."""
 
@@ -59,9 +40,9 @@ class Link:
         self.session, self.password = 0, b"\0" * 16
         self.xid = 0
 
-    def send(self, frame):
+    def send(self, payload):
         try:
-            self.socket.sendall(struct.pack(">i", len(frame)) + frame)
+            self.socket.sendall(frame(payload))
         except OSError:
             pass
 
@@ -83,7 +64,7 @@ class Link:
 
     def connect(self, timeout_ms=30000):
         """The timeout that was granted."""
-        self.send(struct.pack(">iqiq", 0, 0, timeout_ms, self.session) + text(self.password) + b"\0")
+        self.send(connect_frame(timeout=timeout_ms, session=self.session, password=self.password))
         reply = self.receive()
         if reply is None:
             return None

@@ -3,7 +3,7 @@
 import re
 
 from harness import places
-from harness.link import (CLOSE, CREATE, CREATE2, CREATE_CONTAINER, CREATE_TTL, DELETE, MULTI, RECONFIG, SET, SET_ACL,
+from harness.link import (CHECK, CLOSE, CREATE, CREATE2, CREATE_CONTAINER, CREATE_TTL, DELETE, MULTI, RECONFIG, SET, SET_ACL,
                           acl, create, create_ttl, multi, opened, set_acl, set_data, text, versioned)
 
 HEAD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|ERROR) o\.a\.z\.a\.Slf4jAuditLogger: (.*)")
@@ -36,7 +36,7 @@ def work(port):
     link.ask(SET_ACL, set_acl("/two", acl((31, "nobody", "knows"))))
     link.ask(SET_ACL, set_acl("/missing", acl((9, "world", "anyone"))))
     link.ask(MULTI, multi((CREATE, create("/m", flags=0)), (CREATE, create("/m/s-", flags=2)), (SET, set_data("/m", "x")),
-                          (13, versioned("/m")), (CREATE_TTL, create_ttl("/m/ttl", 10 ** 9)), (DELETE, versioned("/plain")),
+                          (CHECK, versioned("/m")), (CREATE_TTL, create_ttl("/m/ttl", 10 ** 9)), (DELETE, versioned("/plain")),
                           (CREATE, create("/m/e", flags=1)), (CREATE_CONTAINER, create("/m/c", flags=4))))
     link.ask(MULTI, multi((CREATE, create("/n")), (DELETE, versioned("/missing"))))
     link.ask(MULTI, multi())
