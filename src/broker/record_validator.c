@@ -1,6 +1,7 @@
 #include "broker/record_validator.h"
 
 #include "base/assert.h"
+#include "broker/packed_records.h"
 
 enum {
     produce_version_one_batch = 3, /* From here on one batch of magic 2 for each partition. */
@@ -28,6 +29,21 @@ static bool is_timestamp_refused(const struct record_rules *rules, int64_t times
     return age_ms < -rules->config->timestamp_after_max_ms;
 }
 
+static const char no_key[] = "a compacted topic takes no record without a key";
+static const char bad_record[] = "a record does not follow the format";
+static const char bad_timestamp[] = "the timestamp is outside the range that the topic allows";
+
+static struct record_verdict check_record(const struct record_rules *rules,
+                                          struct record_verdict verdict,
+                                          const struct record_outline *record)
+{
+    if (!record->has_key && rules->config->compacts)
+        return refuse(verdict, KAFKA_INVALID_RECORD, no_key);
+    if (is_timestamp_refused(rules, record->timestamp_ms))
+        return refuse(verdict, KAFKA_INVALID_TIMESTAMP, bad_timestamp);
+    return verdict;
+}
+
 static struct record_verdict check_records(const struct record_rules *rules,
                                            struct record_verdict verdict,
                                            struct record_batch *batch, uint8_t *data)
@@ -38,18 +54,59 @@ static struct record_verdict check_records(const struct record_rules *rules,
     int64_t max_timestamp_ms = -1;
     record_walk_init(&walk, batch, slice_of(data, batch->size));
     while (record_walk_next(&walk, &record, &err)) {
+        const struct record_outline outline = {.timestamp_ms = record.timestamp_ms,
+                                               .has_key = !slice_is_null(record.key)};
         verdict.record_index = walk.index - 1;
-        if (slice_is_null(record.key) && rules->config->compacts)
-            return refuse(verdict, KAFKA_INVALID_RECORD,
-                          "a compacted topic takes no record without a key");
-        if (is_timestamp_refused(rules, record.timestamp_ms))
-            return refuse(verdict, KAFKA_INVALID_TIMESTAMP,
-                          "the timestamp is outside the range that the topic allows");
+        verdict = check_record(rules, verdict, &outline);
+        if (verdict.code != KAFKA_NONE)
+            return verdict;
         max_timestamp_ms = max_i64(max_timestamp_ms, record.timestamp_ms);
     }
     verdict.record_index = -1;
     if (err != ERR_OK)
-        return refuse(verdict, KAFKA_INVALID_RECORD, "a record does not follow the format");
+        return refuse(verdict, KAFKA_INVALID_RECORD, bad_record);
+    if (max_timestamp_ms != batch->max_timestamp_ms)
+        record_batch_set_max_timestamp(batch, data, max_timestamp_ms);
+    return verdict;
+}
+
+/* MESSAGE_TOO_LARGE has producers split the batch. */
+static struct record_verdict refuse_packed(struct record_verdict verdict, enum err err)
+{
+    verdict.record_index = -1;
+    if (err == ERR_LIMIT)
+        return refuse(verdict, KAFKA_MESSAGE_TOO_LARGE, "the batch is too large when unpacked");
+    if (err == ERR_NO_MEMORY)
+        return refuse(verdict, KAFKA_KAFKA_STORAGE_ERROR, "no memory is left to open the batch");
+    return refuse(verdict, KAFKA_INVALID_RECORD, "the compressed records do not follow the format");
+}
+
+static struct record_verdict check_packed(const struct record_rules *rules,
+                                          struct record_verdict verdict, struct record_batch *batch,
+                                          uint8_t *data)
+{
+    struct packed_records packed;
+    struct record_outline record;
+    int64_t max_timestamp_ms = -1;
+    enum err err = packed_records_open(&packed, rules->heap, batch, slice_of(data, batch->size),
+                                       rules->unpacked_bytes_max);
+    while (err == ERR_OK || err == ERR_BUSY) {
+        if (packed_records_next(&packed, &record, &err)) {
+            verdict.record_index = packed.outliner.index - 1;
+            verdict = check_record(rules, verdict, &record);
+            max_timestamp_ms = max_i64(max_timestamp_ms, record.timestamp_ms);
+            if (verdict.code != KAFKA_NONE)
+                break;
+        } else if (err != ERR_BUSY) {
+            break;
+        }
+    }
+    packed_records_close(&packed);
+    if (verdict.code != KAFKA_NONE)
+        return verdict;
+    if (err != ERR_OK)
+        return refuse_packed(verdict, err);
+    verdict.record_index = -1;
     if (max_timestamp_ms != batch->max_timestamp_ms)
         record_batch_set_max_timestamp(batch, data, max_timestamp_ms);
     return verdict;
@@ -102,8 +159,7 @@ static struct record_verdict check_header(const struct record_rules *rules,
                       "the largest timestamp is before the first");
     if (is_timestamp_refused(rules, batch->base_timestamp_ms) ||
         is_timestamp_refused(rules, batch->max_timestamp_ms))
-        return refuse(verdict, KAFKA_INVALID_TIMESTAMP,
-                      "the timestamp is outside the range that the topic allows");
+        return refuse(verdict, KAFKA_INVALID_TIMESTAMP, bad_timestamp);
     return check_producer(verdict, batch);
 }
 
@@ -123,9 +179,11 @@ static struct record_verdict check_batch(const struct record_rules *rules,
     if (!record_batch_crc_matches(batch, slice_of(data, batch->size)))
         return refuse(verdict, KAFKA_CORRUPT_MESSAGE, "the checksum of the batch does not match");
     verdict = check_header(rules, verdict, batch);
-    if (verdict.code != KAFKA_NONE || record_batch_codec(batch) != CODEC_NONE)
+    if (verdict.code != KAFKA_NONE)
         return verdict;
-    return check_records(rules, verdict, batch, data);
+    if (record_batch_codec(batch) == CODEC_NONE)
+        return check_records(rules, verdict, batch, data);
+    return rules->config->compacts ? check_packed(rules, verdict, batch, data) : verdict;
 }
 
 struct record_verdict record_validator_check(const struct record_rules *rules, uint8_t *data,

@@ -1,17 +1,19 @@
 /* Whether the records field of a Produce request may be appended, and what to answer if not.
  *
- * Everything is checked that needs no decompression: structure, CRC, header fields, and for
- * uncompressed batches every record. A compressed batch is carried untouched and trusted to hold
- * what its header says (docs/compatibility.md).
+ * Checked are structure, CRC and header fields, and every record of batches that are not
+ * compressed. A compressed batch is carried untouched. It is opened for a topic that is compacted,
+ * since a record without a key would stay for ever; otherwise it is trusted to hold what its header
+ * says (docs/compatibility.md).
  *
  * Produce 0-2 may hold several batches, and messages of magic 0 and 1; those are refused with
  * UNSUPPORTED_FOR_MESSAGE_FORMAT.
  *
- * Memory: none. Shard: any.
+ * Memory: to open a batch, from the heap given, until the check is over. Shard: any.
  */
 #ifndef BROKER_RECORD_VALIDATOR_H
 #define BROKER_RECORD_VALIDATOR_H
 
+#include "base/heap.h"
 #include "base/slice.h"
 #include "broker/error_code.h"
 #include "broker/partition_config.h"
@@ -19,8 +21,10 @@
 
 struct record_rules {
     const struct partition_config *config;
-    int64_t now_ms;          /* Wall clock. */
-    int16_t produce_version; /* Of the request. */
+    int64_t now_ms;              /* Wall clock. */
+    int16_t produce_version;     /* Of the request. */
+    struct heap *heap;           /* For compressed batches. */
+    uint64_t unpacked_bytes_max; /* Of one of them. */
 };
 
 struct record_verdict {

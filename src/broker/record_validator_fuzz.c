@@ -8,6 +8,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint8_t copy[1 << 16];
+static struct heap heap;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -15,8 +16,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1 || size > sizeof copy)
         return 0;
     config.compacts = (data[0] & 0x80) != 0;
-    const struct record_rules rules = {
-        .config = &config, .now_ms = 1000, .produce_version = data[0] & 0x0f};
+    if (heap.limit_bytes == 0)
+        heap_init(&heap, (struct heap_options){.limit_bytes = 256 << 20});
+    const struct record_rules rules = {.config = &config,
+                                       .now_ms = 1000,
+                                       .produce_version = data[0] & 0x0f,
+                                       .heap = &heap,
+                                       .unpacked_bytes_max = 1 << 20};
     size--;
     memcpy(copy, data + 1, size);
     if (size > record_batch_header_bytes)

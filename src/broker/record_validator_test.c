@@ -2,9 +2,12 @@
 
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "test/record_packer.h"
 #include "test/unit_test.h"
 
 enum { now = 1700000000, version = 9 };
+
+static struct heap heap;
 
 struct fixture {
     uint8_t data[1024];
@@ -18,12 +21,26 @@ static void set_up(struct fixture *fixture)
 {
     struct record_batch_writer writer;
     fixture->config = partition_config_default();
-    fixture->rules = (struct record_rules){
-        .config = &fixture->config, .now_ms = now, .produce_version = version};
+    fixture->rules = (struct record_rules){.config = &fixture->config,
+                                           .now_ms = now,
+                                           .produce_version = version,
+                                           .heap = &heap,
+                                           .unpacked_bytes_max = 1 << 20};
     record_batch_writer_init(&writer, fixture->data, sizeof fixture->data, now);
     assert_true(record_batch_writer_add(&writer, SLICE_LITERAL("k"), SLICE_LITERAL("v")));
     assert_true(record_batch_writer_add(&writer, SLICE_LITERAL("k"), SLICE_LITERAL("v")));
     fixture->size = record_batch_writer_finish(&writer).size;
+}
+
+/* The batch as compressed by a producer, for a topic that is compacted. */
+static void pack(struct fixture *fixture, enum record_codec codec)
+{
+    uint8_t plain[sizeof fixture->data];
+    memcpy(plain, fixture->data, fixture->size);
+    fixture->size = record_packer_pack(codec, slice_of(plain, fixture->size), fixture->data,
+                                       sizeof fixture->data)
+                        .size;
+    fixture->config.compacts = true;
 }
 
 static void put_crc(struct fixture *fixture)
@@ -208,9 +225,49 @@ static void puts_a_wrong_max_timestamp_right(void **state)
     assert_true(record_batch_crc_matches(&batch, slice_of(fixture.data, fixture.size)));
 }
 
+/* A record without a key would stay in a compacted topic for ever: K24. */
+static void opens_batches_of_compacted_topics(void **state)
+{
+    (void)state;
+    heap_init(&heap, (struct heap_options){.limit_bytes = 1 << 20});
+    for (int codec = CODEC_GZIP; codec <= CODEC_ZSTD; codec++) {
+        struct fixture fixture;
+        struct record_batch_writer writer;
+        set_up(&fixture);
+        pack(&fixture, (enum record_codec)codec);
+        assert_int_equal(check(&fixture).code, KAFKA_NONE);
+
+        store_u32(fixture.data + 57, 3); /* One record more than there are. */
+        store_u32(fixture.data + 23, 2);
+        put_crc(&fixture);
+        struct record_verdict verdict = check(&fixture);
+        assert_int_equal(verdict.code, KAFKA_INVALID_RECORD);
+        assert_int_equal(verdict.record_index, -1);
+
+        set_up(&fixture);
+        record_batch_writer_init(&writer, fixture.data, sizeof fixture.data, now);
+        assert_true(record_batch_writer_add(&writer, SLICE_LITERAL("k"), SLICE_NULL));
+        assert_true(record_batch_writer_add(&writer, SLICE_NULL, SLICE_LITERAL("v")));
+        fixture.size = record_batch_writer_finish(&writer).size;
+        pack(&fixture, (enum record_codec)codec);
+        verdict = check(&fixture);
+        assert_int_equal(verdict.code, KAFKA_INVALID_RECORD);
+        assert_int_equal(verdict.record_index, 1);
+        fixture.config.compacts = false; /* Carried as it came. */
+        assert_int_equal(check(&fixture).code, KAFKA_NONE);
+    }
+    struct fixture fixture;
+    set_up(&fixture);
+    pack(&fixture, CODEC_GZIP);
+    fixture.rules.unpacked_bytes_max = 1; /* Producers split what is too large. */
+    assert_int_equal(check(&fixture).code, KAFKA_MESSAGE_TOO_LARGE);
+    assert_int_equal(heap.block_count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(opens_batches_of_compacted_topics),
         cmocka_unit_test(takes_a_good_batch),
         cmocka_unit_test(refuses_headers),
         cmocka_unit_test(refuses_damage_and_more_than_one),

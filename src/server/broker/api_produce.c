@@ -185,9 +185,12 @@ static bool is_valid(struct produce_state *state, const struct partition *partit
                      size_t size, struct kafka_produce_reply_topics_partitions *reply)
 {
     const struct broker_request *request = state->request;
-    const struct record_rules rules = {.config = partition_store_config(partition->store),
-                                       .now_ms = io_wall_ms(request->server->io),
-                                       .produce_version = request->version};
+    const struct record_rules rules = {
+        .config = partition_store_config(partition->store),
+        .now_ms = io_wall_ms(request->server->io),
+        .produce_version = request->version,
+        .heap = request->server->heap,
+        .unpacked_bytes_max = (uint64_t)request->server->config->unpacked_batch_bytes_max};
     struct record_verdict verdict = record_validator_check(&rules, data, size);
     if (verdict.code == KAFKA_NONE && verdict.is_transactional) {
         verdict.code = KAFKA_INVALID_TXN_STATE;

@@ -31,6 +31,7 @@ struct broker_config {
     int64_t replication_factor;
     int64_t request_bytes_max;
     int64_t request_memory_bytes_max;
+    int64_t unpacked_batch_bytes_max;
     int64_t memory_mib_max;
     int64_t connection_count_max;
     int64_t connection_count_max_per_address;
