@@ -169,6 +169,7 @@ static enum err open_directory(struct broker_server *server, const char *path)
     options.retention_check_ms = config->retention_check_ms;
     options.producer_id_expiration_ms = config->producer_id_expiration_ms;
     options.open_file_count_max = (uint32_t)config->open_file_count_max;
+    options.unpacked_batch_bytes_max = (uint64_t)config->unpacked_batch_bytes_max;
     const struct log_directory_events events = {.context = server,
                                                 .config_of = config_at_load,
                                                 .on_progress = on_progress,

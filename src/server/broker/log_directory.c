@@ -35,6 +35,7 @@ struct log_directory_options log_directory_options_default(const char *path)
         .open_file_count_max = 2000,
         .partition_count_max = 100000,
         .reserve_bytes = reserve_bytes,
+        .unpacked_batch_bytes_max = 64 << 20,
     };
 }
 

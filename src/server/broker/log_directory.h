@@ -62,7 +62,8 @@ struct log_directory_options {
     uint32_t producer_count_max;          /* Of all partitions of the directory. */
     uint32_t open_file_count_max;         /* Of segments; the least recently used are closed. */
     uint32_t partition_count_max;
-    uint64_t reserve_bytes; /* Of free space: no appends below it. 0: never asks. */
+    uint64_t reserve_bytes;            /* Of free space: no appends below it. 0: never asks. */
+    uint64_t unpacked_batch_bytes_max; /* Lookups open no batch that becomes larger. */
 };
 
 struct log_directory_options log_directory_options_default(const char *path);

@@ -328,7 +328,90 @@ static void read_batch(struct partition_scan *scan, struct partition_segment *se
                          scan->batch_size - scan->got, scan->position + scan->got);
 }
 
+static bool is_late_enough(const struct partition_scan *scan, int64_t offset, int64_t timestamp_ms)
+{
+    return timestamp_ms >= scan->target_timestamp_ms && offset >= scan->store->log_start_offset;
+}
+
+/* A batch that cannot be opened: its first record stands for all. */
+static void answer_first(struct partition_scan *scan, const struct record_batch *batch)
+{
+    answer_lookup(scan, max_i64(batch->base_offset, scan->store->log_start_offset),
+                  batch->base_timestamp_ms, batch->leader_epoch);
+}
+
+static void answer_last(struct partition_scan *scan, const struct record_batch *batch)
+{
+    answer_lookup(scan, record_batch_last_offset(batch), batch->max_timestamp_ms,
+                  batch->leader_epoch);
+}
+
 /* The first record of the batch that is late enough. */
+static void look_at_records(struct partition_scan *scan, const struct record_batch *batch)
+{
+    struct record_walk walk;
+    struct record record;
+    enum err err;
+    record_walk_init(&walk, batch, slice_of(scan->batch, scan->batch_size));
+    while (record_walk_next(&walk, &record, &err))
+        if (is_late_enough(scan, record.offset, record.timestamp_ms)) {
+            answer_lookup(scan, record.offset, record.timestamp_ms, batch->leader_epoch);
+            return;
+        }
+    answer_last(scan, batch);
+}
+
+static void look_at_packed(struct partition_scan *scan);
+
+static void on_turn(struct io_op *op, int64_t result)
+{
+    (void)result;
+    look_at_packed(CONTAINER_OF(op, struct partition_scan, op));
+}
+
+/* Others have their turn in between, however much comes out of the batch. */
+static void look_at_packed(struct partition_scan *scan)
+{
+    struct packed_records *packed = &scan->packed;
+    const struct record_batch batch = packed->batch;
+    struct record_outline record;
+    enum err err;
+    while (packed_records_next(packed, &record, &err))
+        if (is_late_enough(scan, record.offset, record.timestamp_ms)) {
+            packed_records_close(packed);
+            answer_lookup(scan, record.offset, record.timestamp_ms, batch.leader_epoch);
+            return;
+        }
+    if (err == ERR_BUSY) {
+        struct io *io = scan->store->directory->io;
+        scan->op = (struct io_op){.kind = IO_TIMER,
+                                  .handle = io_handle_none,
+                                  .done = on_turn,
+                                  .timer.deadline_ns = io_now_ns(io)};
+        io_submit(io, &scan->op);
+        return;
+    }
+    packed_records_close(packed);
+    if (err == ERR_OK)
+        answer_last(scan, &batch);
+    else
+        answer_first(scan, &batch);
+}
+
+static void open_packed(struct partition_scan *scan, const struct record_batch *batch)
+{
+    const struct log_directory *directory = scan->store->directory;
+    const enum err err = packed_records_open(&scan->packed, directory->heap, batch,
+                                             slice_of(scan->batch, scan->batch_size),
+                                             directory->options.unpacked_batch_bytes_max);
+    if (err == ERR_OK) {
+        look_at_packed(scan);
+        return;
+    }
+    packed_records_close(&scan->packed);
+    answer_first(scan, batch);
+}
+
 static void on_batch(struct journal_read *segment_read, int64_t result)
 {
     struct partition_scan *scan = CONTAINER_OF(segment_read, struct partition_scan, segment_read);
@@ -342,38 +425,24 @@ static void on_batch(struct journal_read *segment_read, int64_t result)
     }
     struct record_batch batch;
     const struct slice bytes = slice_of(scan->batch, scan->batch_size);
-    if (scan->got != scan->batch_size || record_batch_decode(&batch, bytes) != ERR_OK) {
+    if (scan->got != scan->batch_size || record_batch_decode(&batch, bytes) != ERR_OK ||
+        batch.size != scan->batch_size)
         finish_damaged(scan, "a batch cannot be read");
-        return;
-    }
-    struct record_walk walk;
-    struct record record;
-    enum err err;
-    record_walk_init(&walk, &batch, bytes);
-    while (record_walk_next(&walk, &record, &err))
-        if (record.timestamp_ms >= scan->target_timestamp_ms &&
-            record.offset >= scan->store->log_start_offset) {
-            answer_lookup(scan, record.offset, record.timestamp_ms, batch.leader_epoch);
-            return;
-        }
-    answer_lookup(scan, record_batch_last_offset(&batch), batch.max_timestamp_ms,
-                  batch.leader_epoch);
+    else if (record_batch_codec(&batch) == CODEC_NONE)
+        look_at_records(scan, &batch);
+    else
+        open_packed(scan, &batch);
 }
 
-/* Records inside a compressed batch are not looked at: its first one stands for all. */
 static void look_into_batch(struct partition_scan *scan, struct partition_segment *segment,
                             const struct record_batch *batch)
 {
-    if (batch->magic != record_batch_magic || record_batch_codec(batch) != CODEC_NONE) {
-        const int64_t offset = max_i64(batch->base_offset, scan->store->log_start_offset);
-        answer_lookup(scan, offset, batch->base_timestamp_ms, batch->leader_epoch);
-        return;
-    }
+    struct heap *heap = scan->store->directory->heap;
+    heap_give(heap, scan->batch); /* Of a segment that went away meanwhile. */
+    scan->batch = batch->magic == record_batch_magic ? heap_take(heap, batch->size) : NULL;
     scan->batch_size = batch->size;
-    scan->batch = heap_take(scan->store->directory->heap, batch->size);
     if (scan->batch == NULL) {
-        answer_lookup(scan, max_i64(batch->base_offset, scan->store->log_start_offset),
-                      batch->base_timestamp_ms, batch->leader_epoch);
+        answer_first(scan, batch);
         return;
     }
     scan->got = 0;

@@ -12,6 +12,7 @@
 #ifndef SERVER_BROKER_PARTITION_SCAN_H
 #define SERVER_BROKER_PARTITION_SCAN_H
 
+#include "broker/packed_records.h"
 #include "journal/journal.h"
 #include "server/broker/index_flush.h"
 #include "server/broker/partition_store.h"
@@ -50,6 +51,7 @@ struct partition_scan {
     struct journal_open open;
     struct journal_segment *file; /* That open is about. */
     uint8_t *batch;               /* A whole batch, from the heap. */
+    struct packed_records packed; /* Open while the records of a compressed batch are read. */
     uint64_t got;                 /* Bytes of the batch, or of buffer: a read may be short. */
     uint8_t buffer[scan_buffer_bytes];
     char path[index_flush_path_bytes];

@@ -7,6 +7,7 @@
 #include "broker/checkpoint_file.h"
 #include "io/io_create.h"
 #include "server/broker/log_directory.h"
+#include "test/record_packer.h"
 #include "test/unit_test.h"
 
 #include <fcntl.h>
@@ -425,6 +426,85 @@ static void finds_timestamps(void **state)
     tear_down(&fixture);
 }
 
+static uint8_t *put_varint(uint8_t *at, int64_t value)
+{
+    uint64_t raw = (uint64_t)value << 1;
+    for (; raw >= 0x80; raw >>= 7)
+        *at++ = (uint8_t)(raw | 0x80);
+    *at++ = (uint8_t)raw;
+    return at;
+}
+
+enum { spread_count = 40, spread_large = 30, spread_large_bytes = 3 << 20 };
+
+/* Records two milliseconds apart, without keys; one of them takes several turns to unpack. */
+static struct slice make_spread_batch(uint8_t *data, size_t capacity, int64_t base_ms)
+{
+    struct record_batch_writer writer;
+    record_batch_writer_init(&writer, data, capacity, base_ms);
+    assert_true(record_batch_writer_add(&writer, SLICE_NULL, SLICE_NULL));
+    record_batch_writer_finish(&writer);
+    uint8_t *at = data + record_batch_header_bytes;
+    for (int64_t i = 0; i < spread_count; i++) {
+        static uint8_t body[spread_large_bytes + 100];
+        const int64_t value_size = i == spread_large ? spread_large_bytes : 10;
+        body[0] = 0;
+        uint8_t *end = put_varint(body + 1, 2 * i);
+        end = put_varint(end, i);
+        *end++ = 1; /* A null key. */
+        end = put_varint(end, value_size);
+        memset(end, 'v', (size_t)value_size);
+        end[value_size] = 0; /* No headers. */
+        const size_t size = (size_t)(end + value_size + 1 - body);
+        at = put_varint(at, (int64_t)size);
+        memcpy(at, body, size);
+        at += size;
+    }
+    store_u32(data + 8, (uint32_t)(at - data) - record_batch_prefix_bytes);
+    store_u32(data + 23, spread_count - 1);
+    store_i64(data + 35, base_ms + 2 * (spread_count - 1));
+    store_u32(data + 57, spread_count);
+    return slice_of(data, (size_t)(at - data));
+}
+
+/* The exact record, as from Apache's broker; the first one when the batch becomes too large. */
+static void finds_timestamps_in_compressed_batches(void **state)
+{
+    enum { capacity = 4 << 20, base_ms = 100000, codec_count = CODEC_ZSTD };
+    static uint8_t plain[capacity];
+    static uint8_t packed[codec_count][capacity];
+    (void)state;
+    struct fixture fixture;
+    set_up(&fixture);
+    start(&fixture);
+    struct partition_store *store = create(&fixture, "t");
+    for (int i = 0; i < codec_count; i++) {
+        const struct slice batch = make_spread_batch(plain, sizeof plain, base_ms + 1000 * i);
+        struct pending pending = {0};
+        pending.append = (struct partition_append){.data = packed[i], .done = on_appended};
+        pending.append.size = (uint32_t)record_packer_pack((enum record_codec)(CODEC_GZIP + i),
+                                                           batch, packed[i], capacity)
+                                  .size;
+        assert_int_equal(partition_store_append(store, &pending.append), KAFKA_NONE);
+        wait_for(&fixture, &pending.is_done);
+    }
+    for (int batch = 0; batch < codec_count; batch++) {
+        for (int64_t i = 0; i < spread_count; i += 3) {
+            const int64_t timestamp_ms = base_ms + 1000 * batch + 2 * i;
+            const struct partition_lookup found = look_up(&fixture, store, timestamp_ms);
+            assert_int_equal(found.offset, batch * spread_count + i);
+            assert_int_equal(found.timestamp_found_ms, timestamp_ms);
+        }
+    }
+    assert_int_equal(look_up(&fixture, store, PARTITION_MAX_TIMESTAMP).offset,
+                     codec_count * spread_count - 1);
+    fixture.directory->options.unpacked_batch_bytes_max = 1 << 20;
+    assert_int_equal(look_up(&fixture, store, base_ms + 2).offset, 1);
+    assert_int_equal(look_up(&fixture, store, base_ms + 2 * (spread_count - 1)).offset, 0);
+    stop(&fixture);
+    tear_down(&fixture);
+}
+
 static void print_file(char *path, size_t size, const struct fixture *fixture, const char *name)
 {
     snprintf(path, size, "%s/%s", fixture->path, name);
@@ -801,6 +881,7 @@ int main(void)
         cmocka_unit_test(appends_and_reads),
         cmocka_unit_test(rolls_and_recovers),
         cmocka_unit_test(finds_timestamps),
+        cmocka_unit_test(finds_timestamps_in_compressed_batches),
         cmocka_unit_test(cuts_a_torn_end),
         cmocka_unit_test(refuses_damage_below_the_mark),
         cmocka_unit_test(refuses_a_log_that_is_too_short),
