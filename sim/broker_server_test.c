@@ -282,16 +282,29 @@ static int tear_down(void **state)
 
 /* ---- words ---- */
 
-static void create_topic(const char *name, int32_t partition_count)
+/* flush_messages NULL: as the broker has it. */
+static void create_topic_with(const char *name, int32_t partition_count, const char *flush_messages)
 {
+    struct kafka_create_topics_request_topics_configs config = {
+        .name = SLICE_LITERAL("flush.messages")};
     struct kafka_create_topics_request_topics topic = {
         .name = slice_from_text(name), .num_partitions = partition_count, .replication_factor = 1};
+    if (flush_messages != NULL) {
+        config.value = slice_from_text(flush_messages);
+        topic.configs.items = &config;
+        topic.configs.count = 1;
+    }
     struct kafka_create_topics_request body = {.timeout_ms = 10000};
     struct kafka_create_topics_reply reply;
     body.topics.items = &topic;
     body.topics.count = 1;
     ask(KAFKA_API_CREATE_TOPICS, 7, &body, &reply);
     assert_int_equal(reply.topics.items[0].error_code, KAFKA_NONE);
+}
+
+static void create_topic(const char *name, int32_t partition_count)
+{
+    create_topic_with(name, partition_count, NULL);
 }
 
 /* One batch of records without keys, the first with this value, up to size bytes. */
@@ -662,6 +675,27 @@ static void test_a_slow_disk_outlasts_a_produce(void **state)
     world.sim.faults.sync_ns_mean = sync_ns_mean;
 }
 
+/* A topic's word for how long acks=all waits, and acks=1 too, beats the broker's. */
+static void test_a_topic_says_what_is_synced(void **state)
+{
+    (void)state;
+    dial();
+    create_topic("t", 1);
+    create_topic_with("never", 1, "9223372036854775807");
+    create_topic_with("always", 1, "1");
+    settle();
+    const struct slice sent = make_batch("x", 200);
+    const uint64_t sync_ns_mean = world.sim.faults.sync_ns_mean;
+    world.sim.faults.sync_ns_mean = (uint64_t)20000 * ms;
+    assert_int_equal(produce("never", -1, sent).error_code, KAFKA_NONE);
+    assert_int_equal(produce("t", 1, sent).error_code, KAFKA_NONE);
+    assert_int_equal(produce("t", -1, sent).error_code, KAFKA_REQUEST_TIMED_OUT);
+    const uint64_t before_ns = io_now_ns(world.node->io);
+    assert_int_equal(produce("always", 1, sent).error_code, KAFKA_NONE);
+    assert_true(io_now_ns(world.node->io) - before_ns >= (uint64_t)1000 * ms);
+    world.sim.faults.sync_ns_mean = sync_ns_mean;
+}
+
 static void load_once(int16_t acks, int64_t *offset)
 {
     const struct slice batch = make_batch("0123456789012345678901234567890123456789", 16000);
@@ -706,6 +740,7 @@ int main(void)
         TEST(test_offsets_go_with_their_topic),
         TEST(test_a_group_survives_a_restart),
         TEST(test_a_slow_disk_outlasts_a_produce),
+        TEST(test_a_topic_says_what_is_synced),
         TEST(test_hot_paths_do_not_allocate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@ struct partition_config {
     int64_t timestamp_before_max_ms; /* A CreateTime older than this is refused. */
     int64_t timestamp_after_max_ms;
     int64_t file_delete_delay_ms;
+    int64_t flush_messages; /* So many records without a sync are too many. */
     uint32_t segment_bytes;
     uint32_t segment_index_bytes;
     uint32_t index_interval_bytes;
@@ -23,6 +24,7 @@ struct partition_config {
     bool deletes;               /* cleanup.policy holds `delete`. */
     bool compacts;              /* cleanup.policy holds `compact`: keys are required. */
     bool is_log_append_time;
+    bool is_sync_left_to_system; /* acks=all is done when written. */
 };
 
 /* Apache's defaults. */
@@ -35,6 +37,7 @@ static inline struct partition_config partition_config_default(void)
         .timestamp_before_max_ms = INT64_MAX,
         .timestamp_after_max_ms = INT64_MAX,
         .file_delete_delay_ms = 60000,
+        .flush_messages = INT64_MAX,
         .segment_bytes = 1U << 30,
         .segment_index_bytes = 10U << 20,
         .index_interval_bytes = 4096,

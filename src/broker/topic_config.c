@@ -72,7 +72,9 @@ static const struct topic_config_row rows[] = {
      .max = INT64_MAX,
      .value_default = "9223372036854775807",
      .broker_keys = {{"log.flush.interval.messages", 1}},
-     .doc = "Sync to disk after so many records.",
+     .doc =
+         "Sync to disk after so many records, before the last of them is acknowledged. 1: always."
+         " Set on a topic to the largest number: acks=all does not wait for the disk either.",
      .offset = offsetof(struct topic_config, flush_messages)},
     {.name = "flush.ms",
      .type = TOPIC_CONFIG_LONG,
@@ -556,10 +558,13 @@ uint32_t topic_config_resolve(struct topic_config *config, const struct topic_co
     uint32_t left_out = 0;
     for (uint32_t index = 0; index < entry_count; index++) {
         const struct topic_config_row *row = topic_config_find(entries[index].name);
-        if (row != NULL && topic_config_check(row, entries[index].value, reason, sizeof reason))
-            resolve_row(config, row, entries[index].value);
-        else
+        if (row == NULL || !topic_config_check(row, entries[index].value, reason, sizeof reason)) {
             left_out++;
+            continue;
+        }
+        resolve_row(config, row, entries[index].value);
+        if (row->offset == offsetof(struct topic_config, flush_messages))
+            config->is_sync_left_to_system = config->flush_messages == INT64_MAX;
     }
     /* The older setting holds where the newer ones were left alone. */
     if (config->message_timestamp_before_max_ms == INT64_MAX)

@@ -39,6 +39,8 @@ struct topic_config {
     int64_t delete_retention_ms;
     int64_t file_delete_delay_ms;
     int64_t flush_messages;
+    bool is_sync_left_to_system; /* The topic itself, not a default, sets flush.messages to its
+                                    largest value. */
     int64_t flush_ms;
     int64_t index_interval_bytes;
     int64_t local_retention_bytes; /* -2: as retention_bytes. */

@@ -81,6 +81,28 @@ static void the_topic_beats_the_broker_and_milliseconds_beat_hours(void **state)
     assert_true(config.flush_ms == INT64_MAX);
 }
 
+/* The largest number says nothing where it is a default, and much where a topic says it. */
+static void a_topic_leaves_syncing_to_the_system(void **state)
+{
+    (void)state;
+    struct topic_config_entry entries[] = {
+        {SLICE_LITERAL("log.flush.interval.messages"), SLICE_LITERAL("9223372036854775807")},
+        {SLICE_NULL, SLICE_NULL},
+    };
+    const struct topic_config_source source = {broker_value, entries};
+    struct topic_config_entry own = {SLICE_LITERAL("flush.messages"),
+                                     SLICE_LITERAL("9223372036854775807")};
+    struct topic_config config;
+    assert_int_equal(topic_config_resolve(&config, &source, NULL, 0), 0);
+    assert_false(config.is_sync_left_to_system);
+    assert_int_equal(topic_config_resolve(&config, &source, &own, 1), 0);
+    assert_true(config.is_sync_left_to_system);
+    own.value = SLICE_LITERAL("1");
+    assert_int_equal(topic_config_resolve(&config, &source, &own, 1), 0);
+    assert_false(config.is_sync_left_to_system);
+    assert_int_equal(config.flush_messages, 1);
+}
+
 static void a_converted_default_is_printed_in_the_topics_unit(void **state)
 {
     (void)state;
@@ -143,6 +165,7 @@ int main(void)
         cmocka_unit_test(the_rows_are_sorted_and_their_defaults_fit),
         cmocka_unit_test(nothing_set_means_kafkas_defaults),
         cmocka_unit_test(the_topic_beats_the_broker_and_milliseconds_beat_hours),
+        cmocka_unit_test(a_topic_leaves_syncing_to_the_system),
         cmocka_unit_test(a_converted_default_is_printed_in_the_topics_unit),
         cmocka_unit_test(wrong_values_get_a_reason),
     };

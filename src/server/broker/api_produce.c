@@ -203,12 +203,12 @@ static bool is_valid(struct produce_state *state, const struct partition *partit
     return false;
 }
 
-static enum partition_durability durability(const struct broker_request *request)
+static enum partition_durability durability(const struct broker_request *request,
+                                            const struct partition *partition)
 {
     const struct kafka_produce_request *body = request->body;
-    const bool durable =
-        body->acks == ACKS_ALL && request->server->config->acks_all == BROKER_ACKS_DURABLE;
-    return durable ? PARTITION_DURABLE : PARTITION_WRITTEN;
+    return body->acks == ACKS_ALL ? broker_server_acks_all(request->server, partition->store)
+                                  : PARTITION_WRITTEN;
 }
 
 /* Only the broker itself writes to its internal topics, and tools that call themselves so. */
@@ -250,7 +250,7 @@ static bool start_one(struct produce_state *state, struct slice topic,
     *item = (struct produce_item){.state = state, .reply = reply};
     item->append.data = data;
     item->append.size = (uint32_t)asked->records.size;
-    item->append.durability = durability(state->request);
+    item->append.durability = durability(state->request, partition);
     item->append.done = on_appended;
     if (item->append.durability == PARTITION_WRITTEN)
         item->append.written = on_written;

@@ -109,7 +109,8 @@ static const struct config_row rows[] = {
      .offset = AT(acks_all),
      .value_default = "durable",
      .choices = acks_all_choices,
-     .doc = "durable: acks=all waits for the disk. written: for the page cache, as Apache's does."},
+     .doc = "durable: acks=all waits for the disk. written: for the page cache, as Apache's does. A"
+            " topic says otherwise by flush.messages."},
 
     NUMBER("num.partitions", partition_count, 1, INT32_MAX, "1", NULL,
            "Partitions of a topic that does not say."),

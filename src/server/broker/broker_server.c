@@ -108,6 +108,14 @@ struct partition *broker_server_leader(const struct broker_server *server, struc
     return *code == KAFKA_NONE ? partition : NULL;
 }
 
+enum partition_durability broker_server_acks_all(const struct broker_server *server,
+                                                 const struct partition_store *store)
+{
+    const bool is_durable = server->config->acks_all == BROKER_ACKS_DURABLE &&
+                            !partition_store_config(store)->is_sync_left_to_system;
+    return is_durable ? PARTITION_DURABLE : PARTITION_WRITTEN;
+}
+
 struct slice broker_server_topic_name(const struct broker_server *server, const void *topic_id)
 {
     struct uuid id;

@@ -90,6 +90,10 @@ void broker_server_deinit(struct broker_server *server);
 struct partition *broker_server_leader(const struct broker_server *server, struct slice topic,
                                        int32_t index, int32_t leader_epoch, enum error_code *code);
 
+/* What acks=all promises for the partition: its topic's word, else this broker's. */
+enum partition_durability broker_server_acks_all(const struct broker_server *server,
+                                                 const struct partition_store *store);
+
 /* The name of a topic, or a null slice. Lends: until io runs again. */
 struct slice broker_server_topic_name(const struct broker_server *server, const void *topic_id);
 

@@ -186,11 +186,10 @@ static enum error_code begin_write(struct group_service *service, struct slice g
     struct partition_store *store = home->partition->store;
     if (batch.size > partition_store_config(store)->message_bytes_max)
         return KAFKA_MESSAGE_TOO_LARGE;
-    const bool is_durable = service->server->config->acks_all == BROKER_ACKS_DURABLE;
     write->append =
         (struct partition_append){.data = write->batch.writer.data,
                                   .size = (uint32_t)batch.size,
-                                  .durability = is_durable ? PARTITION_DURABLE : PARTITION_WRITTEN,
+                                  .durability = broker_server_acks_all(service->server, store),
                                   .done = on_written};
     return partition_store_append(store, &write->append);
 }

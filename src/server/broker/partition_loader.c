@@ -701,6 +701,7 @@ static void set_offsets(struct partition_store *store)
     store->high_watermark_base = active->index.base_offset;
     store->high_watermark_position = active->file->size_bytes;
     store->durable_offset = store->log_end_offset;
+    store->sync_asked_offset = store->log_end_offset;
     store->is_epochs_dirty |= leader_epochs_cut_end(&store->epochs, store->log_end_offset);
     store->is_epochs_dirty |= leader_epochs_cut_start(&store->epochs, store->log_start_offset);
 }

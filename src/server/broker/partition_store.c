@@ -487,6 +487,15 @@ static void stamp(struct partition_store *store, struct partition_append *append
     store->is_recent_used = true;
 }
 
+/* flush.messages: an append with which too many records have not been synced waits for the disk. */
+static void raise_durability(struct partition_store *store, struct partition_append *append)
+{
+    if (store->log_end_offset - store->sync_asked_offset >= store->config.flush_messages)
+        append->durability = PARTITION_DURABLE;
+    if (append->durability == PARTITION_DURABLE)
+        store->sync_asked_offset = store->log_end_offset;
+}
+
 static void write_append(struct partition_store *store, struct partition_append *append)
 {
     append->vector = (struct iovec){.iov_base = append->data, .iov_len = append->size};
@@ -533,6 +542,7 @@ enum error_code partition_store_append(struct partition_store *store,
             return code_of(err);
     }
     stamp(store, append);
+    raise_durability(store, append);
     write_append(store, append);
     return KAFKA_NONE;
 }

@@ -76,9 +76,10 @@ struct partition_store {
     int64_t high_watermark_base; /* Of the segment where it lies, and where there: */
     uint64_t high_watermark_position;
     int64_t log_end_offset;
-    int64_t durable_offset; /* Everything below survives a power loss. */
-    int64_t recovery_point; /* Of the checkpoint; at load: -1: none. */
-    int64_t synced_mark;    /* At load: what rookery-synced says; -1: nothing. */
+    int64_t durable_offset;    /* Everything below survives a power loss. */
+    int64_t sync_asked_offset; /* Everything below survives soon: an append asked for it. */
+    int64_t recovery_point;    /* Of the checkpoint; at load: -1: none. */
+    int64_t synced_mark;       /* At load: what rookery-synced says; -1: nothing. */
     uint64_t mark_sequence;
     uint32_t mark_slot;   /* UINT32_MAX: none yet. */
     int32_t leader_epoch; /* -1: not leading. */
@@ -138,7 +139,7 @@ struct partition_append {
     /* The caller's: set before, kept until done. */
     uint8_t *data; /* Whole batches that record_validator_check accepted; stamped in place. */
     uint32_t size;
-    enum partition_durability durability;
+    enum partition_durability durability; /* flush.messages may raise it. */
     void (*done)(struct partition_append *append, enum error_code code);
     /* NULL allowed. Runs before done when the append has what it asked for, but not everything in
      * front of it has: consumers do not see it yet. */

@@ -358,6 +358,30 @@ static void rolls_and_recovers(void **state)
     tear_down(&fixture);
 }
 
+/* flush.messages: the append with which too many are not synced waits for the disk. */
+static void syncs_after_so_many_records(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    set_up(&fixture);
+    fixture.config.flush_messages = 5;
+    start(&fixture);
+    struct partition_store *store = create(&fixture, "t");
+    static const struct {
+        int32_t count;
+        int64_t durable_offset;
+    } appends[] = {{2, 0}, {2, 0}, {1, 5}, {4, 5}, {3, 12}, {7, 19}};
+    for (size_t i = 0; i < ARRAY_COUNT(appends); i++) {
+        append(&fixture, store, appends[i].count, PARTITION_WRITTEN);
+        assert_int_equal(store->durable_offset, appends[i].durable_offset);
+    }
+    append(&fixture, store, 1, PARTITION_DURABLE); /* One that waits anyway counts as well. */
+    append(&fixture, store, 4, PARTITION_WRITTEN);
+    assert_int_equal(store->durable_offset, 20);
+    stop(&fixture);
+    tear_down(&fixture);
+}
+
 struct looking {
     struct partition_lookup lookup;
     bool is_done;
@@ -880,6 +904,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(appends_and_reads),
         cmocka_unit_test(rolls_and_recovers),
+        cmocka_unit_test(syncs_after_so_many_records),
         cmocka_unit_test(finds_timestamps),
         cmocka_unit_test(finds_timestamps_in_compressed_batches),
         cmocka_unit_test(cuts_a_torn_end),

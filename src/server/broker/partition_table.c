@@ -138,6 +138,7 @@ static struct partition_config config_from(const struct topic_config *topic)
         .timestamp_before_max_ms = topic->message_timestamp_before_max_ms,
         .timestamp_after_max_ms = topic->message_timestamp_after_max_ms,
         .file_delete_delay_ms = topic->file_delete_delay_ms,
+        .flush_messages = topic->flush_messages,
         .segment_bytes = (uint32_t)topic->segment_bytes,
         .segment_index_bytes = (uint32_t)topic->segment_index_bytes,
         .index_interval_bytes = (uint32_t)topic->index_interval_bytes,
@@ -145,6 +146,7 @@ static struct partition_config config_from(const struct topic_config *topic)
         .deletes = topic->cleanup_delete,
         .compacts = topic->cleanup_compact,
         .is_log_append_time = topic->timestamp_is_append_time,
+        .is_sync_left_to_system = topic->is_sync_left_to_system,
     };
 }
 
