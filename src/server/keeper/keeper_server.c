@@ -293,8 +293,9 @@ static void on_lock_closed(struct io_op *op, int64_t result)
 void keeper_server_pump_stop(struct keeper_server *server)
 {
     if (server->phase != KEEPER_SERVER_STOPPING || server->is_journal_open || server->is_ticking ||
-        !snapshot_task_is_idle(&server->snapshot) || !purge_task_is_idle(&server->purge) ||
-        !ack_mark_is_stopped(&server->mark) || !audit_file_is_stopped(&server->audit))
+        server->is_applying || !snapshot_task_is_idle(&server->snapshot) ||
+        !purge_task_is_idle(&server->purge) || !ack_mark_is_stopped(&server->mark) ||
+        !audit_file_is_stopped(&server->audit))
         return;
     if (server->lock_handle == io_handle_none)
         return;

@@ -64,6 +64,9 @@ struct keeper_server {
     struct list writes; /* Of keeper_write: prepared and not yet applied, by zxid. */
     uint32_t write_count;
     uint64_t write_bytes;
+    uint32_t durable_count; /* The first so many of them may be applied. */
+    struct io_op apply_op;  /* A timer that is due at once. */
+    bool is_applying;       /* In flight. */
     struct list free_writes;
     uint32_t free_write_count;
     struct record_pool records; /* Of writes. */

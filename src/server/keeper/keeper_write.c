@@ -6,9 +6,12 @@
 #include "server/keeper/client_link.h"
 #include "server/keeper/reply_frame.h"
 
-/* What a transaction may need beyond its request: names, expanded access lists, headers. */
-/* Beside the request: its transaction, and a fresh block of the record pool. */
+/* What a transaction may need beyond its request: names, expanded access lists, headers, and a fresh
+ * block of the record pool. */
 enum { record_slack_bytes = 2 * record_block_bytes };
+
+/* In one round of the loop. */
+enum { applied_count_max = 256 };
 
 /* ---- blocks ---- */
 
@@ -131,15 +134,13 @@ static void end_session(struct keeper_server *server, int64_t session_id)
         client_link_on_session_end(client);
 }
 
-static void on_durable(struct journal_append *append, enum err err)
+/* The oldest write is durable. */
+static void apply_first(struct keeper_server *server)
 {
-    struct keeper_write *write = CONTAINER_OF(append, struct keeper_write, append);
-    struct keeper_server *server = write->server;
-    assert(err == ERR_OK); /* A journal without on_failed ends the process instead. */
-    assert(keeper_write_last(server) != NULL && server->writes.next == &write->link);
-    metric_summary_add(&server->stats.summaries.write_wait, elapsed_ms(write));
-
+    assert(server->durable_count > 0 && !list_empty(&server->writes));
+    struct keeper_write *write = CONTAINER_OF(server->writes.next, struct keeper_write, link);
     struct txn_result result;
+    server->durable_count--;
     apply(write, &result);
     list_remove(&write->link);
     server->write_count--;
@@ -154,8 +155,48 @@ static void on_durable(struct journal_append *append, enum err err)
     if (write->client != NULL)
         client_link_release(write->client);
     release(server, write);
+}
+
+static void want_apply(struct keeper_server *server);
+
+static void on_apply(struct io_op *op, int64_t result)
+{
+    struct keeper_server *server = CONTAINER_OF(op, struct keeper_server, apply_op);
+    (void)result;
+    server->is_applying = false;
+    for (uint32_t count = 0; count < applied_count_max && server->durable_count > 0; count++)
+        apply_first(server);
     client_link_close_doomed(server);
     keeper_server_on_room(server);
+    if (server->durable_count > 0)
+        want_apply(server);
+    else
+        keeper_server_pump_stop(server);
+}
+
+/* Some at a time: the answers to the first ones are on their way, and their clients at work, while
+ * the next ones are applied; and nobody else waits for a whole group. */
+static void want_apply(struct keeper_server *server)
+{
+    if (server->is_applying)
+        return;
+    server->is_applying = true;
+    server->apply_op = (struct io_op){.kind = IO_TIMER,
+                                      .handle = io_handle_none,
+                                      .done = on_apply,
+                                      .timer.deadline_ns = io_now_ns(server->shard->io)};
+    io_submit(server->shard->io, &server->apply_op);
+}
+
+static void on_durable(struct journal_append *append, enum err err)
+{
+    struct keeper_write *write = CONTAINER_OF(append, struct keeper_write, append);
+    struct keeper_server *server = write->server;
+    assert(err == ERR_OK); /* A journal without on_failed ends the process instead. */
+    metric_summary_add(&server->stats.summaries.write_wait, elapsed_ms(write));
+    server->durable_count++;
+    assert(server->durable_count <= server->write_count);
+    want_apply(server);
 }
 
 /* ---- before the journal ---- */
