@@ -22,6 +22,8 @@ struct client {
     uint8_t password[16];
     int32_t xid;
     int32_t code;
+    int32_t kept_xid; /* The front of its reply is kept. */
+    uint8_t kept[64];
     uint8_t last[frame_bytes_max];
     size_t last_size;
     bool is_closed;
@@ -63,6 +65,8 @@ static void on_frame(struct net_connection *connection, uint8_t *data, size_t si
         return;
     }
     client->frame_count++;
+    if (client->frame_count > 1 && load_i32(data) == client->kept_xid)
+        memcpy(client->kept, data, min_size(size, sizeof client->kept));
     if (client->frame_count > 1)
         client->code = load_i32(data + 12);
 }
@@ -344,6 +348,46 @@ static void test_a_malformed_auth_packet_has_no_answer(void **state)
     await(&world, 2);
     assert_true(world.client.is_closed);
     assert_int_equal(1, world.client.frame_count); /* Of the handshake. */
+    stop_server(&world);
+    end(&world);
+}
+
+/* A read that waits for a write is done for who the client was when it asked, as in Apache's
+ * server; an auth packet that comes meanwhile does not wait. */
+static void test_a_waiting_read_keeps_its_identities(void **state)
+{
+    (void)state;
+    uint8_t frame[64];
+    start(&world);
+    connect_client(&world, 10000);
+    send_create(&world.client, "/a", 0);
+    (void)begin(&world.client, frame, OP_WHO_AM_I, NULL);
+    world.client.kept_xid = world.client.xid;
+    send_frame(&world.client, frame, 8);
+    (void)begin(&world.client, frame, OP_AUTH, NULL);
+    store_i32(frame, -4);
+    store_i32(frame + 8, 0);
+    const uint8_t *after = put_text(put_text(frame + 12, "digest"), "ann:secret");
+    send_frame(&world.client, frame, (size_t)(after - frame));
+    await(&world, 4);
+    assert_int_equal(CODE_OK, world.client.code);
+    assert_int_equal(1, load_i32(world.client.kept + 16));
+    stop_server(&world);
+    end(&world);
+}
+
+static void test_a_ping_of_an_ending_session_is_refused(void **state)
+{
+    (void)state;
+    uint8_t frame[16];
+    start(&world);
+    connect_client(&world, 10000);
+    session_table_mark_closing(&world.server->keeper.sessions, world.client.session_id);
+    (void)begin(&world.client, frame, OP_PING, NULL);
+    store_i32(frame, -2);
+    send_frame(&world.client, frame, 8);
+    await(&world, 2);
+    assert_int_equal(CODE_SESSION_EXPIRED, world.client.code);
     stop_server(&world);
     end(&world);
 }
@@ -754,6 +798,8 @@ int main(void)
         cmocka_unit_test(test_refused_writes_wait_for_earlier_ones),
         cmocka_unit_test(test_unknown_operations_have_no_zxid),
         cmocka_unit_test(test_a_malformed_auth_packet_has_no_answer),
+        cmocka_unit_test(test_a_waiting_read_keeps_its_identities),
+        cmocka_unit_test(test_a_ping_of_an_ending_session_is_refused),
         cmocka_unit_test(test_an_expired_session_takes_its_ephemerals),
         cmocka_unit_test(test_snapshots_while_serving),
         cmocka_unit_test(test_damage_is_refused),

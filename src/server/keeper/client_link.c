@@ -25,6 +25,7 @@ struct request {
     struct slice body;
     struct net_buffer *buffer; /* Holds frame. */
     struct net_reply *reply;
+    int32_t identity_count; /* Of the client when it came: auth packets behind it do not count. */
     uint64_t started_at_ns;
 };
 
@@ -422,13 +423,14 @@ static void run_sync(struct client_link *client, const struct request *request)
 static void run_read(struct client_link *client, const struct request *request)
 {
     struct keeper_server *server = client->server;
-    const struct keeper_request read = {.session_id = client->keeper.session_id,
-                                        .owner = client->id,
-                                        .cxid = request->header.xid,
-                                        .type = request->header.type,
-                                        .body = request->body,
-                                        .identities = auth_set_list(&client->keeper.auth),
-                                        .time_ms = io_wall_ms(server->shard->io)};
+    const struct keeper_request read = {
+        .session_id = client->keeper.session_id,
+        .owner = client->id,
+        .cxid = request->header.xid,
+        .type = request->header.type,
+        .body = request->body,
+        .identities = {client->keeper.auth.items, request->identity_count},
+        .time_ms = io_wall_ms(server->shard->io)};
     struct keeper_reply reply;
     arena_reset(&server->arena);
     keeper_read(&server->keeper, &read, &client->keeper, &server->sink, &server->arena, &reply);
@@ -444,7 +446,13 @@ static void run_read(struct client_link *client, const struct request *request)
 
 static void run(struct client_link *client, const struct request *request)
 {
-    if (request->header.type == OP_PING)
+    struct keeper *keeper = &client->server->keeper;
+    const bool is_read = op_class_of(request->header.type) == OP_CLASS_READ; /* Checks it itself. */
+    const enum code code =
+        is_read ? CODE_OK : keeper_check_session(keeper, client->keeper.session_id, client->id);
+    if (code != CODE_OK)
+        reply_code(client, request, keeper->zxid_applied, code);
+    else if (request->header.type == OP_PING)
         run_ping(client, request);
     else if (request->header.type == OP_SYNC)
         run_sync(client, request);
@@ -554,6 +562,7 @@ static struct client_wait *wait_start(struct client_link *client, const struct r
     wait->client = client;
     wait->reply = request->reply;
     wait->frame = request->frame;
+    wait->identity_count = request->identity_count;
     wait->code = CODE_OK;
     wait->started_at_ns = request->started_at_ns;
     wait->buffer = request->buffer;
@@ -700,6 +709,7 @@ static void on_request(struct client_link *client, struct slice frame)
         close_link(client, "no memory for a reply", false);
         return;
     }
+    request.identity_count = client->keeper.auth.count;
     client->outstanding_count++;
     client->xid_last = request.header.xid;
     client->type_last = request.header.type;
@@ -716,8 +726,10 @@ void client_link_run_wait(struct client_wait *wait)
 {
     struct client_link *client = wait->client;
     struct keeper_server *server = client->server;
-    struct request request = {
-        .frame = wait->frame, .reply = wait->reply, .started_at_ns = wait->started_at_ns};
+    struct request request = {.frame = wait->frame,
+                              .reply = wait->reply,
+                              .identity_count = wait->identity_count,
+                              .started_at_ns = wait->started_at_ns};
     server->wait_count--;
     if (client->net == NULL || decode_header(&request, &server->arena) != ERR_OK) {
         client->outstanding_count--;
@@ -785,6 +797,7 @@ void client_link_run_held(struct keeper_server *server)
         struct request request = {.frame = wait->frame,
                                   .buffer = wait->buffer,
                                   .reply = wait->reply,
+                                  .identity_count = wait->identity_count,
                                   .started_at_ns = wait->started_at_ns};
         gate->held_count--;
         const enum err err = decode_header(&request, &server->arena);

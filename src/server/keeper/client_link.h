@@ -63,6 +63,7 @@ struct client_wait {
     struct net_reply *reply;
     struct net_buffer *buffer;
     struct slice frame;
+    int32_t identity_count; /* Those that the client had when it asked. */
     enum code code; /* CODE_OK: it is run. Otherwise it was refused, and this is its answer. */
     uint64_t started_at_ns;
 };

@@ -6,8 +6,8 @@
 #include "server/keeper/client_link.h"
 #include "server/keeper/reply_frame.h"
 
-/* What a transaction may need beyond its request: names, expanded access lists, headers, and a fresh
- * block of the record pool. */
+/* What a transaction may need beyond its request: names, expanded access lists, headers, and a
+ * fresh block of the record pool. */
 enum { record_slack_bytes = 2 * record_block_bytes };
 
 /* In one round of the loop. */
