@@ -711,7 +711,8 @@ static void on_request(struct client_link *client, struct slice frame)
     }
     request.identity_count = client->keeper.auth.count;
     client->outstanding_count++;
-    client->xid_last = request.header.xid;
+    if (request.header.xid >= 0) /* What clients count, not their pings. */
+        client->xid_last = request.header.xid;
     client->type_last = request.header.type;
     /* A session that is closing stays untouched; its writes are refused by the core. */
     (void)keeper_touch_session(&server->keeper, client->keeper.session_id, client->timeout_ms,
