@@ -1,6 +1,7 @@
 #include "test/unit_test.h"
 
 #include "journal/journal_reader.h"
+#include "journal/journal_rewrite.h"
 #include "journal/small_file.h"
 #include "sim/sim_node.h"
 
@@ -361,6 +362,39 @@ static void test_failed_sync_ends_the_process(void **state)
     sim_deinit(&fixture.sim);
 }
 
+/* The process has ended, the machine has not: the page cache shows what the kernel will not write,
+ * and a sync says yes. Written again it is durable, and the zeros behind it stay unwritten. */
+static void test_what_a_failed_sync_left_is_written_again(void **state)
+{
+    (void)state;
+    struct one one;
+    struct one two;
+    uint8_t buffer[64];
+    uint64_t size = 0;
+    static struct fixture fixture;
+    open_world(&fixture, (struct journal_disk_options){.on_failed = on_failed},
+               (struct journal_options){.allocate_step_bytes = 8192, .allocate_sparse = true});
+    struct sim_disk *disk = &fixture.node->disk;
+    assert_int_equal(journal_roll(&fixture.journal, 1), ERR_OK);
+    assert_int_equal(append(&fixture, &one, "first"), ERR_OK);
+    run_until_done(&fixture, 1);
+    disk->error_boundary = disk->boundary_count + 2; /* The sync behind the next write. */
+    assert_int_equal(append(&fixture, &two, "second"), ERR_OK);
+    run_until_done(&fixture, 2);
+    assert_int_equal(fixture.last_err, ERR_IO);
+    assert_memory_equal(sim_disk_peek(disk, "/j/log.1").data, "firstsecond", 11);
+    assert_int_equal(sim_disk_peek_durable(disk, "/j/log.1").data[5], 0);
+    assert_int_equal(
+        journal_rewrite_wait(fixture.node->io, "/j/log.1", 5, buffer, sizeof buffer, &size),
+        ERR_OK);
+    assert_int_equal(size, sizeof buffer); /* One piece of the buffer's size. */
+    assert_memory_equal(sim_disk_peek_durable(disk, "/j/log.1").data, "firstsecond", 11);
+    assert_int_equal(
+        journal_rewrite_wait(fixture.node->io, "/j/log.2", 0, buffer, sizeof buffer, &size),
+        ERR_NOT_FOUND);
+    close_world(&fixture);
+}
+
 static void test_many_journals_share_handles_and_writers(void **state)
 {
     (void)state;
@@ -502,6 +536,7 @@ int main(void)
         cmocka_unit_test(test_write_that_meets_a_full_disk_waits),
         cmocka_unit_test(test_failed_sync_fails_the_disk_once),
         cmocka_unit_test(test_failed_sync_ends_the_process),
+        cmocka_unit_test(test_what_a_failed_sync_left_is_written_again),
         cmocka_unit_test(test_many_journals_share_handles_and_writers),
         cmocka_unit_test(test_start_cuts_what_is_behind),
         cmocka_unit_test(test_reader),

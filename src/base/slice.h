@@ -69,6 +69,14 @@ static inline bool slice_starts_with(struct slice slice, struct slice prefix)
            (prefix.size == 0 || memcmp(slice.data, prefix.data, prefix.size) == 0);
 }
 
+/* Whether all bytes are zero: the library compares many megabytes faster than a loop. */
+static inline bool slice_is_zero(struct slice slice)
+{
+    return slice.size == 0 ||
+           (slice.data[0] == 0 &&
+            (slice.size == 1 || memcmp(slice.data, slice.data + 1, slice.size - 1) == 0));
+}
+
 /* Without its first count bytes; count is at most slice.size. */
 static inline struct slice slice_skip(struct slice slice, size_t count)
 {
