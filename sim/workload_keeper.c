@@ -899,7 +899,13 @@ static void judge_server(struct play *play)
     const struct sim_node *node = play->sim->nodes[0];
     const bool may_fail = play->sim->options.faults.sync_error_per_million > 0 ||
                           play->sim->options.faults.write_error_per_million > 0;
-    if (result->verdict != SIM_RIGHT || may_fail)
+    if (result->verdict != SIM_RIGHT)
+        return;
+    /* A disk that reports its errors excuses the end of the process, but never damage. */
+    if (node->end == SIM_NODE_RETURNED && !play->is_stopping && play->start_err == ERR_CORRUPT)
+        sim_workload_wrong(result, play->sim, "the server does not start: %s",
+                           err_text(play->start_err));
+    if (may_fail)
         return;
     if (node->end == SIM_NODE_FATAL) {
         result->verdict = SIM_CRASHED;
@@ -918,8 +924,10 @@ static void revive_server(struct play *play)
         play->down_ns[play->server_starts - 1] =
             min_u64(play->down_ns[play->server_starts - 1], play->sim->now_ns);
     judge_server(play);
-    /* After a failed sync only a restart of the machine shows what is durable. */
-    if (node->end == SIM_NODE_FATAL || node->end == SIM_NODE_RETURNED)
+    /* After a failed sync the machine is restarted too, or only the process: then the page cache
+     * shows bytes that the kernel will never write. */
+    if ((node->end == SIM_NODE_FATAL || node->end == SIM_NODE_RETURNED) &&
+        prng_chance(&play->prng, 1, 2))
         sim_node_lose_power(node, SIM_LOSS_RANDOM);
     if (play->options->crash_boundary_again > 0 && play->revival_count++ == 0)
         sim_crash_at(node, play->options->crash_boundary_again, play->options->crash_loss);

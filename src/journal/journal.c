@@ -106,10 +106,11 @@ static enum err load_size(struct journal_segment *segment)
 {
     struct io_file_info info;
     const int result = io_file_info(segment->disk->io, segment->path, &info);
-    if (result < 0)
-        return err_from_errno(result);
-    if (!info.is_regular)
-        return ERR_CORRUPT;
+    if (result < 0 || !info.is_regular) {
+        diag_error(segment->disk->diag, "%s: %s", segment->path,
+                   result < 0 ? err_text(err_from_errno(result)) : "this is no regular file");
+        return result < 0 ? err_from_errno(result) : ERR_CORRUPT;
+    }
     segment->is_created = true;
     segment->size_bytes = info.size_bytes;
     segment->written_bytes = info.size_bytes;

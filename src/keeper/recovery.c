@@ -106,10 +106,12 @@ static bool is_unacknowledged(const struct recovery_stop *stop)
     return stop->zxid_last >= stop->zxid_synced;
 }
 
-/* Without a mark only the last record of the last file is taken for torn. */
+/* Without a mark only the end of the last file is taken for torn. */
 static enum recovery_verdict judge_torn(const struct recovery_stop *stop)
 {
-    const bool is_tail = stop->is_last_file && stop->reaches_file_end;
+    if (stop->is_continued)
+        return RECOVERY_GO_ON;
+    const bool is_tail = stop->is_last_file && !stop->is_followed;
     return is_unacknowledged(stop) && (is_tail || stop->knows_synced) ? RECOVERY_CUT
                                                                       : RECOVERY_REFUSE;
 }
@@ -131,7 +133,7 @@ enum recovery_verdict recovery_judge_stop(const struct recovery_stop *stop)
     case TXN_RECORD_END:
         /* Zeros up to the end are preallocated room; anything behind them was written. */
         if (!stop->rest_is_zero)
-            return recovery_judge_hole(stop);
+            return judge_torn(stop);
         return stop->is_last_file && !is_unacknowledged(stop) ? RECOVERY_REFUSE : RECOVERY_GO_ON;
     case TXN_RECORD_MORE:
     case TXN_RECORD_NO_MARK:
@@ -150,14 +152,12 @@ enum recovery_verdict recovery_judge_hole(const struct recovery_stop *stop)
 
 enum err recovery_check_zxid(int64_t previous_zxid, int64_t zxid)
 {
-    if (previous_zxid == 0)
+    if (previous_zxid < 0)
         return ERR_OK;
     if (zxid == previous_zxid)
         return ERR_EXISTS;
-    if (zxid < previous_zxid)
-        return ERR_CORRUPT;
-    const bool same_epoch = zxid >> 32 == previous_zxid >> 32;
-    return same_epoch && zxid != previous_zxid + 1 ? ERR_CORRUPT : ERR_OK;
+    const bool starts_epoch = zxid >> 32 > previous_zxid >> 32 && (uint32_t)zxid == 1;
+    return zxid == previous_zxid + 1 || starts_epoch ? ERR_OK : ERR_CORRUPT;
 }
 
 enum recovery_verdict recovery_judge_empty(const struct recovery_empty *empty)

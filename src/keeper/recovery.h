@@ -57,14 +57,16 @@ bool recovery_snapshot_looks_whole(uint64_t size, struct slice tail);
 struct recovery_stop {
     enum txn_record_verdict verdict;
     bool is_last_file;
-    bool is_empty_file;    /* Of size zero. */
-    bool rest_is_zero;     /* Nothing but zeros follows the offset. */
-    bool reaches_file_end; /* The record, as far as its size is believed, ends at or behind the
-                            * end of the file, or only zeros follow it. */
-    int64_t zxid_last;     /* Of the last good record of all files. */
-    int64_t zxid_synced;   /* Up to here all was acknowledged, and possibly more; else 0. */
-    bool knows_synced;     /* zxid_synced comes from a mark of ours, so what follows it may be torn
-                            * anywhere: writes of one sync come to the disk in any order. */
+    bool is_empty_file;  /* Of size zero. */
+    bool rest_is_zero;   /* Nothing but zeros follows the offset. */
+    bool is_followed;    /* A sound record lies somewhere behind: this is no tail. */
+    bool is_continued;   /* The next file begins with the very transaction that is missing here: a
+                          * server that found this torn tail went on there, as Apache's do. */
+    int64_t zxid_last;   /* Of the last good record of all files, or the snapshot's. */
+    int64_t zxid_synced; /* Up to here all was acknowledged, and possibly more; else 0. */
+    bool knows_synced;   /* zxid_synced comes from a mark of ours, and only we wrote what follows
+                          * it, so it may be torn anywhere: writes of one sync come to the disk in
+                          * any order. */
 };
 
 enum recovery_verdict {
@@ -79,9 +81,10 @@ enum recovery_verdict recovery_judge_stop(const struct recovery_stop *stop);
 /* What transactions missing behind zxid_last mean, in front of sound ones. */
 enum recovery_verdict recovery_judge_hole(const struct recovery_stop *stop);
 
-/* Whether a record may follow the one before it; previous_zxid is 0 in front of the first.
- * ERR_EXISTS: the same zxid again, which Apache's servers write after a request that they could not
- * decode; skip it. ERR_CORRUPT: it goes back, or leaves a hole within one epoch. */
+/* Whether a record may follow the one before it, or the snapshot; previous_zxid is -1 if there is
+ * neither. ERR_EXISTS: the same zxid again, which Apache's servers write after a request that they
+ * could not decode; skip it. ERR_CORRUPT: it goes back, or leaves a hole: a later epoch begins with
+ * its transaction 1. */
 MUST_CHECK enum err recovery_check_zxid(int64_t previous_zxid, int64_t zxid);
 
 /* What a directory without a sound snapshot means. */

@@ -69,14 +69,14 @@ static void replay_starts_in_the_file_that_holds_the_next_zxid(void **state)
     assert_int_equal(recovery_first_journal(files + 1, 2, 0), 0);
 }
 
-static enum recovery_verdict judge(enum txn_record_verdict verdict, bool last, bool zero, bool end,
-                                   int64_t synced)
+static enum recovery_verdict judge(enum txn_record_verdict verdict, bool last, bool zero,
+                                   bool followed, int64_t synced)
 {
     return recovery_judge_stop(&(struct recovery_stop){
         .verdict = verdict,
         .is_last_file = last,
         .rest_is_zero = zero,
-        .reaches_file_end = end,
+        .is_followed = followed,
         .zxid_last = 10,
         .zxid_synced = synced,
     });
@@ -88,16 +88,31 @@ static void only_an_unacknowledged_tail_is_cut(void **state)
     static const enum txn_record_verdict bad[] = {TXN_RECORD_MORE, TXN_RECORD_NO_MARK,
                                                   TXN_RECORD_CHECKSUM, TXN_RECORD_IMPOSSIBLE};
     for (size_t index = 0; index < ARRAY_COUNT(bad); index++) {
-        assert_int_equal(judge(bad[index], true, false, true, 0), RECOVERY_CUT);
-        assert_int_equal(judge(bad[index], true, false, true, 10), RECOVERY_CUT);
-        assert_int_equal(judge(bad[index], true, false, true, 11), RECOVERY_REFUSE);
-        assert_int_equal(judge(bad[index], true, false, false, 0), RECOVERY_REFUSE);
-        assert_int_equal(judge(bad[index], false, false, true, 0), RECOVERY_REFUSE);
+        assert_int_equal(judge(bad[index], true, false, false, 0), RECOVERY_CUT);
+        assert_int_equal(judge(bad[index], true, false, false, 10), RECOVERY_CUT);
+        assert_int_equal(judge(bad[index], true, false, false, 11), RECOVERY_REFUSE);
+        assert_int_equal(judge(bad[index], true, false, true, 0), RECOVERY_REFUSE);
+        assert_int_equal(judge(bad[index], false, false, false, 0), RECOVERY_REFUSE);
     }
-    assert_int_equal(judge(TXN_RECORD_END, false, true, true, 11), RECOVERY_GO_ON);
-    assert_int_equal(judge(TXN_RECORD_END, true, true, true, 10), RECOVERY_GO_ON);
-    assert_int_equal(judge(TXN_RECORD_END, true, true, true, 11), RECOVERY_REFUSE);
+    assert_int_equal(judge(TXN_RECORD_END, false, true, false, 11), RECOVERY_GO_ON);
+    assert_int_equal(judge(TXN_RECORD_END, true, true, false, 10), RECOVERY_GO_ON);
+    assert_int_equal(judge(TXN_RECORD_END, true, true, false, 11), RECOVERY_REFUSE);
+    assert_int_equal(judge(TXN_RECORD_END, true, false, false, 0), RECOVERY_CUT);
     assert_int_equal(judge(TXN_RECORD_END, true, false, true, 0), RECOVERY_REFUSE);
+}
+
+/* Apache's servers leave a torn tail where it is and go on in a new file. */
+static void a_torn_tail_that_the_next_file_continues_is_no_damage(void **state)
+{
+    (void)state;
+    struct recovery_stop stop = {.verdict = TXN_RECORD_CHECKSUM,
+                                 .zxid_last = 10,
+                                 .zxid_synced = 10,
+                                 .knows_synced = true,
+                                 .is_continued = true};
+    assert_int_equal(recovery_judge_stop(&stop), RECOVERY_GO_ON);
+    stop.zxid_synced = 20; /* They acknowledged what follows; the file that follows has it. */
+    assert_int_equal(recovery_judge_stop(&stop), RECOVERY_GO_ON);
 }
 
 static void empty_files_may_only_be_last(void **state)
@@ -131,15 +146,21 @@ static void what_follows_the_mark_is_cut(void **state)
     assert_int_equal(recovery_judge_hole(&stop), RECOVERY_REFUSE);
 }
 
-static void zxids_leave_no_hole_within_an_epoch(void **state)
+static void zxids_leave_no_hole(void **state)
 {
     (void)state;
-    assert_int_equal(recovery_check_zxid(0, 77), ERR_OK);
+    assert_int_equal(recovery_check_zxid(-1, 77), ERR_OK);
+    assert_int_equal(recovery_check_zxid(0, 1), ERR_OK);
+    assert_int_equal(recovery_check_zxid(0, 77), ERR_CORRUPT);
     assert_int_equal(recovery_check_zxid(5, 6), ERR_OK);
     assert_int_equal(recovery_check_zxid(5, 5), ERR_EXISTS);
     assert_int_equal(recovery_check_zxid(5, 4), ERR_CORRUPT);
     assert_int_equal(recovery_check_zxid(5, 7), ERR_CORRUPT);
     assert_int_equal(recovery_check_zxid(5, INT64_C(1) << 32 | 1), ERR_OK);
+    assert_int_equal(recovery_check_zxid(5, INT64_C(3) << 32 | 1), ERR_OK);
+    assert_int_equal(recovery_check_zxid(5, INT64_C(1) << 32 | 2), ERR_CORRUPT);
+    assert_int_equal(recovery_check_zxid(INT64_C(1) << 32 | 5, 1), ERR_CORRUPT);
+    assert_int_equal(recovery_check_zxid(UINT32_MAX, INT64_C(1) << 32), ERR_OK); /* Alone. */
 }
 
 static void records_without_a_snapshot_are_not_trusted(void **state)
@@ -163,9 +184,10 @@ int main(void)
         cmocka_unit_test(sorting_puts_new_snapshots_and_old_journals_first),
         cmocka_unit_test(replay_starts_in_the_file_that_holds_the_next_zxid),
         cmocka_unit_test(only_an_unacknowledged_tail_is_cut),
+        cmocka_unit_test(a_torn_tail_that_the_next_file_continues_is_no_damage),
         cmocka_unit_test(empty_files_may_only_be_last),
         cmocka_unit_test(what_follows_the_mark_is_cut),
-        cmocka_unit_test(zxids_leave_no_hole_within_an_epoch),
+        cmocka_unit_test(zxids_leave_no_hole),
         cmocka_unit_test(records_without_a_snapshot_are_not_trusted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

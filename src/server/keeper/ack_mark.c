@@ -88,14 +88,12 @@ enum err ack_mark_start(struct ack_mark *mark, struct keeper_server *server, int
     path_of(server, path);
     *mark = (struct ack_mark){.server = server, .handle = io_handle_none};
     mark->op.done = on_step;
-    /* A sound file that is behind may stay; one that is ahead promises too much. */
-    if (!load(server, &mark->sequence, &mark->zxid) || mark->zxid > zxid) {
-        mark->sequence = 0;
-        mark->zxid = zxid;
-        const enum err err = make_file(server, path, zxid);
-        if (err != ERR_OK)
-            return err;
-    }
+    /* Always a new file: one that is ahead promises too much, and the bytes of one that is behind
+     * may lie in the page cache only, after a sync that failed. */
+    mark->zxid = zxid;
+    const enum err err = make_file(server, path, zxid);
+    if (err != ERR_OK)
+        return err;
     struct io_op open = {.kind = IO_OPEN, .handle = io_handle_none};
     open.path.path = path;
     open.path.flags = IO_OPEN_WRITE;

@@ -35,8 +35,8 @@ struct ack_mark {
 /* Reads the mark; false: there is none. Waits for the disk, as the next does. */
 bool ack_mark_load(struct keeper_server *server, int64_t *zxid);
 
-/* Opens the file; makes it with this zxid, up to which everything is durable, if there is none or
- * it is ahead. ERR_NO_SPACE, ERR_IO, .. told by diag. */
+/* Makes the file anew with this zxid, up to which everything is durable, and opens it.
+ * ERR_NO_SPACE, ERR_IO, .. told by diag. */
 MUST_CHECK enum err ack_mark_start(struct ack_mark *mark, struct keeper_server *server,
                                    int64_t zxid);
 

@@ -1,6 +1,9 @@
 #include "server/keeper/journal_replayer.h"
 
 #include "journal/journal_reader.h"
+#include "journal/journal_rewrite.h"
+
+#include "base/bytes.h"
 
 #include <inttypes.h>
 
@@ -33,6 +36,7 @@ struct record {
     enum txn_record_verdict verdict;
     struct slice entry;
     size_t size;
+    const char *why; /* NULL: the verdict says it. */
 };
 
 /* The record at the reader's place, as far as it is there. */
@@ -67,12 +71,53 @@ static enum err refuse_at(struct journal_replayer *replayer, const struct journa
     return ERR_CORRUPT;
 }
 
+static int64_t zxid_reached(const struct journal_replayer *replayer)
+{
+    return max_i64(replayer->zxid_last, replayer->server->keeper.zxid_applied);
+}
+
 static struct recovery_stop stop_of(const struct journal_replayer *replayer)
 {
-    return (struct recovery_stop){
-        .zxid_last = max_i64(replayer->zxid_last, replayer->server->keeper.zxid_applied),
-        .zxid_synced = replayer->zxid_synced,
-        .knows_synced = replayer->knows_synced};
+    return (struct recovery_stop){.zxid_last = zxid_reached(replayer),
+                                  .zxid_synced = replayer->zxid_synced,
+                                  .knows_synced = replayer->knows_synced};
+}
+
+/* What follows the mark may lie in the page cache only, behind a sync that failed: it is written
+ * once more before anything is read from it. */
+static enum err rewrite_tail(struct journal_replayer *replayer, struct journal_segment *segment,
+                             uint64_t offset)
+{
+    struct keeper_server *server = replayer->server;
+    replayer->is_rewritten = true;
+    for (; segment != NULL; segment = journal_segment_next(segment), offset = 0) {
+        const enum err err = journal_rewrite_wait(server->shard->io, segment->path, offset,
+                                                  replayer->buffer, replayer->buffer_size, NULL);
+        if (err == ERR_OK)
+            continue;
+        diag_error(server->shard->diag, "%s cannot be written again and synced: %s", segment->path,
+                   err_text(err));
+        return err;
+    }
+    return ERR_OK;
+}
+
+static bool must_rewrite(const struct journal_replayer *replayer)
+{
+    return !replayer->is_rewritten && replayer->server->config.force_sync &&
+           zxid_reached(replayer) >= replayer->zxid_synced;
+}
+
+/* Reads on from the same place, in bytes that are durable. */
+static enum err rewrite_under(struct journal_replayer *replayer, struct journal_reader *reader,
+                              struct journal_segment *segment)
+{
+    const uint64_t offset = reader->offset;
+    journal_reader_close(reader);
+    const enum err err = rewrite_tail(replayer, segment, offset);
+    if (err != ERR_OK)
+        return err;
+    return journal_reader_open(reader, segment, offset, replayer->buffer, replayer->buffer_size);
 }
 
 /* Sound transactions that do not follow the ones before them. */
@@ -86,6 +131,30 @@ static enum err judge_hole(struct journal_replayer *replayer, const struct journ
     return ERR_OK;
 }
 
+/* Apache's servers tell the tree's digest behind their transactions; a tree that a snapshot was
+ * taken of while it changed has none until it has come to the snapshot's end. */
+static void check_digest(struct journal_replayer *replayer, const struct txn *txn)
+{
+    struct keeper_server *server = replayer->server;
+    snapshot_loader_check_digest(replayer->snapshot);
+    if (!txn->has_digest || !replayer->snapshot->is_exact ||
+        txn->digest == server->keeper.tree.digest)
+        return;
+    if (server->stats.counts.digest_mismatch_count++ == 0)
+        diag_error(server->shard->diag,
+                   "at zxid 0x%" PRIx64 " the tree's digest is %" PRIu64
+                   ", but the journal says %" PRIu64 "; the server that wrote it held another tree",
+                   (uint64_t)txn->zxid, server->keeper.tree.digest, txn->digest);
+}
+
+/* Whether the transaction comes next; those that the snapshot holds may stand as they like. */
+static enum err check_zxid(const struct journal_replayer *replayer, int64_t zxid)
+{
+    if (zxid <= replayer->zxid_base && replayer->zxid_last <= replayer->zxid_base)
+        return ERR_EXISTS;
+    return recovery_check_zxid(max_i64(replayer->zxid_last, replayer->zxid_base), zxid);
+}
+
 static enum err replay_record(struct journal_replayer *replayer,
                               const struct journal_segment *segment, uint64_t offset,
                               struct slice entry)
@@ -97,69 +166,128 @@ static enum err replay_record(struct journal_replayer *replayer,
     if (txn_codec_decode_entry(entry, &server->arena, &txn) != ERR_OK)
         return refuse_at(replayer, segment, offset,
                          "its checksum is right, but it is no transaction");
-    const enum err err = recovery_check_zxid(replayer->zxid_last, txn.zxid);
-    if (err == ERR_EXISTS)
-        return ERR_OK;
-    if (err != ERR_OK)
+    /* We write no digests: somebody else went on behind our mark. */
+    if (txn.has_digest && txn.zxid > replayer->zxid_synced)
+        replayer->knows_synced = false;
+    const enum err err = check_zxid(replayer, txn.zxid);
+    if (err != ERR_OK && err != ERR_EXISTS)
         return judge_hole(replayer, segment, offset);
-    replayer->zxid_last = txn.zxid;
-    if (txn.zxid <= server->keeper.zxid_applied)
+    replayer->zxid_last = max_i64(replayer->zxid_last, txn.zxid);
+    if (err == ERR_EXISTS)
         return ERR_OK;
     keeper_apply(&server->keeper, &txn, keeper_server_now_ms(server), NULL, &server->arena,
                  &result);
     digest_log_add(&server->digests, txn.zxid, server->keeper.tree.digest);
     replayer->txn_count++;
-    snapshot_loader_check_digest(replayer->snapshot);
+    check_digest(replayer, &txn);
     return ERR_OK;
 }
 
-/* Preallocated files hold many megabytes of zeros: the library compares them faster than a loop. */
-static bool all_zero(struct slice bytes)
-{
-    return bytes.size == 0 ||
-           (bytes.data[0] == 0 && memcmp(bytes.data, bytes.data + 1, bytes.size - 1) == 0);
-}
-
-/* Whether only zeros follow the reader's place, as far as size_max bytes. */
+/* Whether only zeros follow the reader's place. */
 static enum err rest_is_zero(struct journal_replayer *replayer, struct journal_reader *reader,
-                             uint64_t size_max, bool *is_zero)
+                             bool *is_zero)
 {
     struct slice bytes;
-    const uint64_t end = reader->offset + min_u64(size_max, UINT64_MAX - reader->offset);
     *is_zero = true;
     do {
         const enum err err = journal_reader_peek(reader, replayer->buffer_size, &bytes);
         if (err != ERR_OK)
             return err;
-        *is_zero = all_zero(bytes);
+        *is_zero = slice_is_zero(bytes);
         journal_reader_skip(reader, bytes.size);
-    } while (*is_zero && bytes.size > 0 && reader->offset < end);
+    } while (*is_zero && bytes.size > 0);
     return ERR_OK;
 }
 
-/* What the end of the readable records means. */
+/* ---- looking behind a place that cannot be read ---- */
+
+struct search {
+    bool is_found;
+    bool is_foreign; /* It has a digest, so it is not ours. */
+};
+
+/* Whether a later transaction of ours or anybody's begins here, whole and sound. */
+static bool is_sound(struct journal_replayer *replayer, struct slice bytes, struct search *search)
+{
+    struct slice entry;
+    size_t size;
+    struct txn txn;
+    if (txn_codec_read_record(bytes, &entry, &size) != TXN_RECORD_OK)
+        return false;
+    arena_reset(&replayer->server->arena);
+    if (txn_codec_decode_entry(entry, &replayer->server->arena, &txn) != ERR_OK ||
+        txn.zxid <= zxid_reached(replayer))
+        return false;
+    search->is_found = true;
+    search->is_foreign = txn.has_digest;
+    return true;
+}
+
+/* Looks at each byte of the window; *used: how many need not be looked at again. */
+static void search_window(struct journal_replayer *replayer, struct slice window, bool is_last,
+                          struct search *search, size_t *used)
+{
+    size_t at = 0;
+    if (slice_is_zero(window))
+        at = window.size;
+    for (; window.size - at > txn_record_head_bytes && !search->is_found; at++) {
+        const uint64_t size = load_u32(window.data + at + 8);
+        const size_t room = window.size - at - txn_record_head_bytes;
+        if (size < txn_header_bytes || size >= replayer->buffer_size / 2)
+            continue;
+        if (size >= room && !is_last)
+            break;
+        if (size < room && is_sound(replayer, slice_skip(window, at), search))
+            return;
+    }
+    *used = is_last ? window.size : at;
+}
+
+/* A sound record behind offset, of the segment or a later one. Those longer than half the buffer
+ * are not seen. */
+static enum err search_behind(struct journal_replayer *replayer, struct journal_segment *segment,
+                              uint64_t offset, struct search *search)
+{
+    enum err err = ERR_OK;
+    for (; segment != NULL && err == ERR_OK; segment = journal_segment_next(segment), offset = 0) {
+        struct journal_reader reader;
+        struct slice window = SLICE_NULL;
+        err =
+            journal_reader_open(&reader, segment, offset, replayer->buffer, replayer->buffer_size);
+        bool is_last = false;
+        while (err == ERR_OK && !is_last && !search->is_found) {
+            err = journal_reader_peek(&reader, replayer->buffer_size, &window);
+            if (err != ERR_OK)
+                break;
+            size_t used = 0;
+            is_last = window.size < replayer->buffer_size;
+            search_window(replayer, window, is_last, search, &used);
+            journal_reader_skip(&reader, used);
+        }
+        journal_reader_close(&reader);
+    }
+    return err;
+}
+
+/* What the end of the readable records means. Closes reader. */
 static enum err judge(struct journal_replayer *replayer, struct journal_reader *reader,
                       struct journal_segment *segment, const struct record *record,
                       enum recovery_verdict *verdict)
 {
     const uint64_t offset = reader->offset;
-    const uint64_t end = offset + max_u64(record->size, 1);
+    const struct journal_segment *next = journal_segment_next(segment);
     struct recovery_stop stop = stop_of(replayer);
     stop.verdict = record->verdict;
-    stop.is_last_file = journal_segment_next(segment) == NULL;
+    stop.is_last_file = next == NULL;
     stop.is_empty_file = segment->size_bytes == 0;
-    stop.reaches_file_end = end >= segment->size_bytes;
-    /* Behind the mark, at the end of the last file, it makes no difference what follows. */
-    const bool is_settled =
-        stop.is_last_file && stop.knows_synced && stop.zxid_last >= stop.zxid_synced;
-    const uint64_t size_max = is_settled ? replayer->buffer_size : UINT64_MAX;
-    enum err err = rest_is_zero(replayer, reader, size_max, &stop.rest_is_zero);
+    stop.is_continued = next != NULL && next->base == (uint64_t)stop.zxid_last + 1;
+    enum err err = rest_is_zero(replayer, reader, &stop.rest_is_zero);
     journal_reader_close(reader);
-    if (err == ERR_OK && !stop.reaches_file_end) {
-        err = journal_reader_open(reader, segment, end, replayer->buffer, replayer->buffer_size);
-        if (err == ERR_OK)
-            err = rest_is_zero(replayer, reader, size_max, &stop.reaches_file_end);
-        journal_reader_close(reader);
+    if (err == ERR_OK && !stop.rest_is_zero && !stop.is_continued) {
+        struct search search = {0};
+        err = search_behind(replayer, segment, offset + 1, &search);
+        stop.is_followed = search.is_found;
+        stop.knows_synced = stop.knows_synced && !search.is_foreign;
     }
     *verdict = recovery_judge_stop(&stop);
     return err;
@@ -197,7 +325,8 @@ static enum err conclude(struct journal_replayer *replayer, struct journal_reade
     if (err != ERR_OK || verdict == RECOVERY_GO_ON)
         return err;
     if (verdict == RECOVERY_REFUSE)
-        return refuse_at(replayer, segment, offset, verdict_text(record->verdict));
+        return refuse_at(replayer, segment, offset,
+                         record->why != NULL ? record->why : verdict_text(record->verdict));
     replayer->is_cut = true;
     if (verdict == RECOVERY_CUT)
         tell_cut(replayer, segment, offset);
@@ -211,7 +340,10 @@ static enum err replay_records(struct journal_replayer *replayer, struct journal
     struct record record = {0};
     enum err err = ERR_OK;
     for (;;) {
-        err = read_record(replayer, reader, segment, &record);
+        if (must_rewrite(replayer))
+            err = rewrite_under(replayer, reader, segment);
+        if (err == ERR_OK)
+            err = read_record(replayer, reader, segment, &record);
         if (err != ERR_OK || record.verdict != TXN_RECORD_OK)
             break;
         err = replay_record(replayer, segment, reader->offset, record.entry);
@@ -228,26 +360,40 @@ static enum err replay_records(struct journal_replayer *replayer, struct journal
     return err;
 }
 
+/* A file whose making was interrupted is short, zeros, or worse. */
+static enum err check_header(struct journal_replayer *replayer, struct journal_reader *reader,
+                             struct journal_segment *segment, bool *is_sound_header)
+{
+    struct slice header;
+    enum err err = journal_reader_peek(reader, txn_file_header_bytes, &header);
+    const enum err checked = err == ERR_OK ? txn_codec_check_file_header(header) : ERR_OK;
+    *is_sound_header = err == ERR_OK && checked == ERR_OK;
+    if (checked == ERR_UNSUPPORTED)
+        err = refuse_at(replayer, segment, 0, "it is of an unknown version");
+    if (err != ERR_OK)
+        journal_reader_close(reader);
+    else if (checked == ERR_TRUNCATED)
+        err = conclude(replayer, reader, segment, &(struct record){.verdict = TXN_RECORD_MORE});
+    else if (checked != ERR_OK)
+        err = conclude(replayer, reader, segment,
+                       &(struct record){.verdict = TXN_RECORD_CHECKSUM,
+                                        .why = "it does not begin as a journal file does"});
+    return err;
+}
+
 static enum err replay_segment(struct journal_replayer *replayer, struct journal_segment *segment,
                                struct journal_position *end)
 {
     struct journal_reader reader;
-    struct slice header;
-    enum err err =
-        journal_reader_open(&reader, segment, 0, replayer->buffer, replayer->buffer_size);
+    bool is_sound_header;
+    enum err err = must_rewrite(replayer) ? rewrite_tail(replayer, segment, 0) : ERR_OK;
+    if (err == ERR_OK)
+        err = journal_reader_open(&reader, segment, 0, replayer->buffer, replayer->buffer_size);
     if (err != ERR_OK)
         return err;
-    err = journal_reader_peek(&reader, txn_file_header_bytes, &header);
-    if (err != ERR_OK) {
-        journal_reader_close(&reader);
+    err = check_header(replayer, &reader, segment, &is_sound_header);
+    if (err != ERR_OK || !is_sound_header)
         return err;
-    }
-    if (txn_codec_check_file_header(header) != ERR_OK) {
-        /* A file whose making was interrupted: short, zeros, or worse. */
-        const struct record none = {
-            .verdict = header.size < txn_file_header_bytes ? TXN_RECORD_MORE : TXN_RECORD_CHECKSUM};
-        return conclude(replayer, &reader, segment, &none);
-    }
     /* A last file without records goes: its name may be ahead of the next zxid. */
     journal_reader_skip(&reader, txn_file_header_bytes);
     return replay_records(replayer, &reader, segment, end);
@@ -265,14 +411,16 @@ static struct journal_segment *first_segment(struct journal_replayer *replayer)
 static enum err check_acknowledged(const struct journal_replayer *replayer)
 {
     const struct keeper_server *server = replayer->server;
-    const struct recovery_stop stop = stop_of(replayer);
-    if (stop.zxid_last >= stop.zxid_synced)
-        return ERR_OK;
-    diag_error(server->shard->diag,
-               "%s ends at zxid 0x%" PRIx64 ", but 0x%" PRIx64 " was acknowledged; restore "
-               "what is missing, or remove the file acknowledged there to go on without it",
-               server->journal_path, (uint64_t)stop.zxid_last, (uint64_t)stop.zxid_synced);
-    return ERR_CORRUPT;
+    const int64_t zxid = zxid_reached(replayer);
+    if (zxid < replayer->zxid_synced) {
+        diag_error(server->shard->diag,
+                   "%s ends at zxid 0x%" PRIx64 ", but 0x%" PRIx64
+                   " was acknowledged; restore what is missing, or remove the file acknowledged "
+                   "there to go on without it",
+                   server->journal_path, (uint64_t)zxid, (uint64_t)replayer->zxid_synced);
+        return ERR_CORRUPT;
+    }
+    return snapshot_loader_check_whole(replayer->snapshot);
 }
 
 enum err journal_replayer_run(struct journal_replayer *replayer, struct snapshot_loader *snapshot,
@@ -286,10 +434,7 @@ enum err journal_replayer_run(struct journal_replayer *replayer, struct snapshot
         return err;
     struct journal_segment *segment = first_segment(replayer);
     start->sync_base = segment == NULL ? UINT64_MAX : segment->base;
-    if (segment != NULL && segment->base <= (uint64_t)server->keeper.zxid_applied)
-        replayer->zxid_last = 0; /* Its first record stands where it likes. */
-    else
-        replayer->zxid_last = server->keeper.zxid_applied;
+    replayer->zxid_base = snapshot->has_snapshot ? server->keeper.zxid_applied : -1;
     if (segment != NULL)
         start->end = (struct journal_position){segment->base, 0};
     for (; segment != NULL && err == ERR_OK && !replayer->is_cut;

@@ -13,10 +13,12 @@ struct journal_replayer {
     uint8_t *buffer;
     size_t buffer_size;
     uint64_t txn_count;
+    int64_t zxid_base;   /* Of the snapshot, which holds all up to there; -1: none was loaded. */
     int64_t zxid_last;   /* Of the last record read; 0: none. */
     int64_t zxid_synced; /* From the mark. */
-    bool knows_synced;
-    bool is_cut; /* Nothing behind what was read counts. */
+    bool knows_synced;   /* Until a record behind the mark turns out to be of another server. */
+    bool is_rewritten;   /* What follows the mark is on the disk as it was read. */
+    bool is_cut;         /* Nothing behind what was read counts. */
 };
 
 /* server->journal is loaded; start says how to start it. ERR_CORRUPT: damage that nobody may cut

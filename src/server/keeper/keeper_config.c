@@ -131,6 +131,9 @@ static const struct config_row rows[] = {
      .doc = "Start from a journal without any snapshot."},
     {"datadir.autocreate", CONFIG_BOOL, FIELD(creates_folders), .value_default = "true",
      .doc = "Whether missing data directories are made; otherwise the start fails."},
+    {"snapshot.trust.partial", CONFIG_BOOL, FIELD(trust_partial_snapshot), .value_default = "false",
+     .doc = "Start from a snapshot though the journal that it was taken beside is missing. Ours, "
+            "not Apache's."},
     {"disk.reserveMb", CONFIG_INT, FIELD(disk_reserve_mib), .min = 0, .max = 1 << 20,
      .value_default = "64", .unit = "MiB",
      .doc = "Writes are refused when less than this is free. Ours, not Apache's."},

@@ -66,6 +66,7 @@ struct keeper_config {
     bool force_sync;
     bool trust_empty_snapshot;
     bool creates_folders;
+    bool trust_partial_snapshot;
     int64_t disk_reserve_mib;
 
     /* Access. */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 
 enum err keeper_load_tell(struct keeper_server *server, const char *what, const char *path,
                           int64_t negative_errno)
@@ -64,6 +65,48 @@ static enum err lock_folder(struct keeper_server *server)
         return ERR_BUSY;
     }
     return ERR_OK;
+}
+
+/* What lies in a folder where it must not. */
+struct misplaced {
+    enum recovery_file_kind kind;
+    char name[recovery_name_bytes_max];
+};
+
+static void on_name(void *context, const char *name)
+{
+    struct misplaced *misplaced = context;
+    if (misplaced->name[0] == '\0' &&
+        recovery_file_of(slice_from_text(name)).kind == misplaced->kind)
+        snprintf(misplaced->name, sizeof misplaced->name, "%s", name);
+}
+
+static enum err check_folder(struct keeper_server *server, const char *path,
+                             enum recovery_file_kind kind, const char *key)
+{
+    struct misplaced misplaced = {.kind = kind};
+    const int listed = io_list_directory(server->shard->io, path, on_name, &misplaced);
+    if (listed < 0)
+        return keeper_load_tell(server, "list", path, listed);
+    if (misplaced.name[0] == '\0')
+        return ERR_OK;
+    diag_error(server->shard->diag,
+               "%s/%s does not belong there: with a dataLogDir of their own the journal's files "
+               "lie there and the snapshots in dataDir; check both keys, then move it below %s",
+               path, misplaced.name, key);
+    return ERR_CORRUPT;
+}
+
+/* With two folders, files in the wrong one would be passed over in silence. */
+static enum err check_folders(struct keeper_server *server)
+{
+    if (strcmp(server->snapshot_path, server->journal_path) == 0)
+        return ERR_OK;
+    const enum err err =
+        check_folder(server, server->snapshot_path, RECOVERY_FILE_JOURNAL, "dataLogDir");
+    return err == ERR_OK
+               ? check_folder(server, server->journal_path, RECOVERY_FILE_SNAPSHOT, "dataDir")
+               : err;
 }
 
 static struct keeper_options keeper_options_of(struct keeper_server *server)
@@ -221,6 +264,8 @@ enum err keeper_load(struct keeper_server *server)
     if (err == ERR_OK)
         err = lock_folder(server);
     const uint64_t started_ns = io_now_ns(server->shard->io);
+    if (err == ERR_OK)
+        err = check_folders(server);
     if (err == ERR_OK)
         err = load_tree(server, &loading);
     metric_summary_add(&server->stats.summaries.load_time, elapsed_ms(server, started_ns));

@@ -14,8 +14,12 @@ static void on_name(void *context, const char *name)
 {
     struct snapshot_loader *loader = context;
     const struct recovery_file file = recovery_file_of(slice_from_text(name));
-    if (file.kind != RECOVERY_FILE_SNAPSHOT || loader->file_count == purge_task_file_count_max)
+    if (file.kind != RECOVERY_FILE_SNAPSHOT)
         return;
+    if (loader->file_count == purge_task_file_count_max) {
+        recovery_sort(loader->files, loader->file_count);
+        loader->file_count /= 2; /* More than are tried; the newest stay. */
+    }
     loader->files[loader->file_count++] = file;
 }
 
@@ -121,6 +125,7 @@ void snapshot_loader_check_digest(struct snapshot_loader *loader)
     if (!loader->has_digest || keeper->zxid_applied != loader->digest_zxid)
         return;
     loader->has_digest = false;
+    loader->is_exact = true;
     if (keeper->tree.digest == loader->digest)
         return;
     loader->server->stats.counts.digest_mismatch_count++;
@@ -128,6 +133,22 @@ void snapshot_loader_check_digest(struct snapshot_loader *loader)
                "at zxid 0x%" PRIx64 " the tree's digest is %" PRIu64
                ", but the snapshot says %" PRIu64,
                (uint64_t)keeper->zxid_applied, keeper->tree.digest, loader->digest);
+}
+
+enum err snapshot_loader_check_whole(const struct snapshot_loader *loader)
+{
+    const struct keeper_server *server = loader->server;
+    if (!loader->has_digest || loader->digest_zxid <= server->keeper.zxid_applied ||
+        server->config.trust_partial_snapshot)
+        return ERR_OK;
+    diag_error(server->shard->diag,
+               "%s was finished at zxid 0x%" PRIx64 " and holds parts of what led there, but %s "
+               "ends at 0x%" PRIx64
+               "; restore the journal's files, or move that snapshot away to start from an older "
+               "one, or set snapshot.trust.partial=true",
+               loader->path, (uint64_t)loader->digest_zxid, server->journal_path,
+               (uint64_t)server->keeper.zxid_applied);
+    return ERR_CORRUPT;
 }
 
 static enum err load_snapshot(struct snapshot_loader *loader, const struct recovery_file *file)
@@ -142,6 +163,7 @@ static enum err load_snapshot(struct snapshot_loader *loader, const struct recov
         diag_info(server->shard->diag, "loaded %s, %" PRIu64 " znodes", loader->path,
                   snapshot.znode_count);
         loader->has_digest = snapshot.has_digest;
+        loader->is_exact = false;
         loader->digest_zxid = snapshot.digest_zxid;
         loader->digest = snapshot.digest;
         snapshot_loader_check_digest(loader);
@@ -194,7 +216,7 @@ static enum err load_newest(struct snapshot_loader *loader)
 
 enum err snapshot_loader_run(struct snapshot_loader *loader, struct keeper_server *server)
 {
-    *loader = (struct snapshot_loader){.server = server};
+    *loader = (struct snapshot_loader){.server = server, .is_exact = true};
     loader->buffer = heap_take(server->shard->heap, buffer_bytes);
     loader->unpacked = heap_take(server->shard->heap, buffer_bytes);
     if (loader->buffer == NULL || loader->unpacked == NULL)

@@ -16,6 +16,7 @@ struct snapshot_loader {
     uint8_t *unpacked;
     bool has_snapshot;
     bool has_digest; /* Of the tree at digest_zxid, which the journal has yet to reach. */
+    bool is_exact;   /* The tree is what it was at its zxid, not taken while it changed. */
     int64_t digest_zxid;
     uint64_t digest;
     char path[keeper_path_bytes_max];
@@ -31,5 +32,9 @@ void snapshot_loader_deinit(struct snapshot_loader *loader);
 /* Compares the tree with the snapshot's digest once it has come to its zxid; a difference is told
  * by diag, as Apache's servers do. */
 void snapshot_loader_check_digest(struct snapshot_loader *loader);
+
+/* After the replay: a snapshot holds parts of all transactions up to the one at which it was
+ * finished, so the journal must have come to there. ERR_CORRUPT, told by diag. */
+MUST_CHECK enum err snapshot_loader_check_whole(const struct snapshot_loader *loader);
 
 #endif
