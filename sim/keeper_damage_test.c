@@ -278,7 +278,7 @@ static int64_t serve(uint64_t *mismatch_count)
         assert_int_equal(keeper->sessions.by_id.count, built.session_count[zxid]);
         assert_int_equal(keeper->tree.by_path.count, built.znode_count[zxid]);
         if (mismatch_count != NULL)
-            *mismatch_count = server->stats.digest_mismatch_count;
+            *mismatch_count = server->stats.counts.digest_mismatch_count;
     } else {
         assert_int_equal(err, ERR_CORRUPT);
     }

@@ -392,7 +392,8 @@ enum err txn_codec_check_file_header(struct slice bytes)
 {
     if (bytes.size < txn_file_header_bytes)
         return ERR_TRUNCATED;
-    if (load_u32(bytes.data) != file_magic)
+    const uint32_t version = load_u32(bytes.data + 4);
+    if (load_u32(bytes.data) != file_magic || version == 0)
         return ERR_MALFORMED;
-    return load_u32(bytes.data + 4) == file_version ? ERR_OK : ERR_UNSUPPORTED;
+    return version == file_version ? ERR_OK : ERR_UNSUPPORTED;
 }

@@ -55,7 +55,8 @@ enum txn_record_verdict txn_codec_read_record(struct slice bytes, struct slice *
 
 void txn_codec_encode_file_header(uint8_t out[txn_file_header_bytes]);
 
-/* ERR_TRUNCATED, ERR_MALFORMED: another magic. ERR_UNSUPPORTED: another version. */
+/* ERR_TRUNCATED. ERR_MALFORMED: another magic, or version 0, which there never was: a header that
+ * was cut in the middle. ERR_UNSUPPORTED: another version. */
 MUST_CHECK enum err txn_codec_check_file_header(struct slice bytes);
 
 #endif

@@ -229,6 +229,9 @@ static void d02_file_headers(void **state)
     assert_int_equal(txn_codec_check_file_header(slice_of(bytes, 15)), ERR_TRUNCATED);
     bytes[7] = 3;
     assert_int_equal(txn_codec_check_file_header(slice_of(bytes, 16)), ERR_UNSUPPORTED);
+    bytes[7] = 0;
+    assert_int_equal(txn_codec_check_file_header(slice_of(bytes, 16)), ERR_MALFORMED);
+    bytes[7] = 2;
     bytes[0] = 0;
     assert_int_equal(txn_codec_check_file_header(slice_of(bytes, 16)), ERR_MALFORMED);
 }
