@@ -1,6 +1,6 @@
 """Four-letter words: the same text, when versions, clocks, ports, paths and sizes are taken out.
 
-envi, mntr, hash and stmk are rows of docs/compatibility.md; what they have in common is compared.
+Of envi and mntr, which are rows of docs/compatibility.md, is compared what they have in common.
 """
 
 import re
@@ -90,25 +90,18 @@ word_case("wchp", lines=blocks)
 
 @case()
 def word_dump(t):
-    """Sessions and ephemerals; of the connections Apache's tells also when they would be given up."""
+    """Which of the sets a session or a connection stands in is a matter of milliseconds; empty sets linger."""
     crowd(t)
+    sets = [(r"Sets \(\d+\)", "Sets (N)"), (r"\d+ expire at TIME:\n", "")]
+    ask(t, b"dump", also=sets, lines=lambda text: sorted(text.split("\n")))
 
-    def parts(text):
-        sessions, connections = text.split("Connections dump:\n")
-        return sorted(sessions.split("\n")) + sorted(
-            line for line in connections.split("\n") if line.startswith("\tip:")
-        )
 
-    ask(
-        t,
-        b"dump",
-        also=[
-            (r"\d+ expire", "N expire"),
-            (r"Session Sets \(\d+\)", "Session Sets (N)"),
-            (r"(N expire at TIME:\n)", ""),
-        ],
-        lines=parts,
-    )
+@case()
+def word_stmk_sets_what_gtmk_tells(t):
+    before = t.twin.word(b"gtmk")[1]
+    for mask in (0, 0xFFFF, 1 << 40, int(before)):
+        t.twin.equal("stmk", *[[text] for text in t.twin.word(b"stmk", mask.to_bytes(8, "big"))])
+        ask(t, b"gtmk")
 
 
 @case()
