@@ -1,6 +1,7 @@
 #include "io/io.h"
 
-#include <arpa/inet.h>
+#include "base/bytes.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,11 +14,17 @@ bool io_address_is_ipv4(const struct io_address *address)
 
 const char *io_address_print_host(const struct io_address *address, char *text, size_t capacity)
 {
-    const bool ipv4 = io_address_is_ipv4(address);
+    const uint8_t *bytes = address->bytes;
     assert(capacity >= io_address_text_max);
-    const char *printed = inet_ntop(ipv4 ? AF_INET : AF_INET6, address->bytes + (ipv4 ? 12 : 0),
-                                    text, (socklen_t)capacity);
-    assert(printed != NULL);
+    if (io_address_is_ipv4(address)) {
+        snprintf(text, capacity, "%u.%u.%u.%u", bytes[12], bytes[13], bytes[14], bytes[15]);
+        return text;
+    }
+    size_t size = 0;
+    for (int group = 0; group < 8; group++)
+        size += (size_t)snprintf(text + size, capacity - size, group == 0 ? "%x" : ":%x",
+                                 (unsigned)load_u16(bytes + group * 2));
+    assert(size < capacity);
     return text;
 }
 

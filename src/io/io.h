@@ -34,11 +34,12 @@ struct io_address {
     uint16_t port;     /* Host order. */
 };
 
-/* "127.0.0.1:2181" or "[::1]:2181"; text of at least io_address_text_max bytes, lends it back. */
+/* "127.0.0.1:2181" or "[0:0:0:0:0:0:0:1]:2181", as clients of Apache's servers see addresses; text of
+ * at least io_address_text_max bytes, lends it back. */
 enum { io_address_text_max = 56 };
 const char *io_address_print(const struct io_address *address, char *text, size_t capacity);
 
-/* Without the port: "127.0.0.1" or "::1". */
+/* Without the port. */
 const char *io_address_print_host(const struct io_address *address, char *text, size_t capacity);
 
 bool io_address_is_ipv4(const struct io_address *address);

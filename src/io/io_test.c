@@ -893,6 +893,24 @@ static bool has_io_uring(void)
 
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* As Java prints them: clients compare such text. */
+static void addresses_are_printed_in_full(void **state)
+{
+    (void)state;
+    char text[io_address_text_max];
+    const struct io_address loopback = {.bytes = {[15] = 1}, .port = 2181};
+    assert_string_equal(io_address_print(&loopback, text, sizeof text), "[0:0:0:0:0:0:0:1]:2181");
+    const struct io_address six = {.bytes = {0x20, 0x01, 0x0d, 0xb8, [14] = 0xff, [15] = 0x0a}};
+    assert_string_equal(io_address_print_host(&six, text, sizeof text), "2001:db8:0:0:0:0:0:ff0a");
+    const struct io_address four = {.bytes = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1},
+                                    .port = 65535};
+    assert_string_equal(io_address_print(&four, text, sizeof text), "127.0.0.1:65535");
+    struct io_address longest = {.port = 65535};
+    memset(longest.bytes, 0xee, sizeof longest.bytes);
+    assert_string_equal(io_address_print(&longest, text, sizeof text),
+                        "[eeee:eeee:eeee:eeee:eeee:eeee:eeee:eeee]:65535");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -925,7 +943,8 @@ int main(void)
         WORLD_TEST(entropy_and_clocks_and_space_answer),
     };
     const struct CMUnitTest choice_tests[] = {
-        cmocka_unit_test(where_io_uring_is_forbidden_libuv_takes_over)};
+        cmocka_unit_test(where_io_uring_is_forbidden_libuv_takes_over),
+        cmocka_unit_test(addresses_are_printed_in_full)};
     int failed = 0;
     choice = IO_CHOICE_URING;
     if (has_io_uring())
