@@ -34,7 +34,7 @@ def random(case, seed, count, variants=()):
     for variant in variants or SHARES:
         wanted = count if variants else count * SHARES[variant] // 100
         pair = servers.start(case, variant, "random")
-        player = random_operations.run([server.port for server in pair], seed, wanted, variant, case.say)
+        player = random_operations.run(servers.addresses(pair), seed, wanted, variant, case.say)
         case.check(player.problem is None, f"{variant}: seed {seed}", player.problem or "")
         case.say(f"{variant}: {player.count} operations of {wanted} were the same ({player.summary()})")
         _stop(pair)

@@ -10,6 +10,7 @@ from harness import zk
 from harness.zk import I
 
 import scene as scenes
+import servers
 from twin import XID_PING, Connection, Difference, Twin
 
 ENDED = "a server has ended"
@@ -100,12 +101,12 @@ def _start_again(pair):
         server.kill()
         shutil.rmtree(server.directory / "data")
         server.start()
-    return Twin([server.port for server in pair])
+    return Twin(servers.addresses(pair))
 
 
 def run(rows, pair, tell):
     """Runs the rows; the names of those that failed. A pair of which one has ended is started again, from nothing."""
-    twin = Twin([server.port for server in pair])
+    twin = Twin(servers.addresses(pair))
     failed = []
     for row in rows:
         scene, problem = run_row(twin, row)

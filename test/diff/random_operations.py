@@ -480,9 +480,9 @@ def show(step):
     return f"slot {slot}: " + "\n        ".join(show_request(*request) for request in details)
 
 
-def run(ports, seed, count, variant, tell):
+def run(addresses, seed, count, variant, tell):
     """The player, which knows how many operations were the same and, in `problem`, what was not."""
-    dice, player = Dice(seed, variant), Player(Twin(ports))
+    dice, player = Dice(seed, variant), Player(Twin(addresses))
     step, number, told = ("sweep", 0, None), 0, time.monotonic()
     try:
         while player.count < count:

@@ -10,6 +10,7 @@ VARIANTS = {
     "small": {"jute.maxbuffer": 4096},
     "super": {"DigestAuthenticationProvider.superDigest": "super:D/InIHSb7yEEbrWz8b9l71RjZJU="},
     "words": {"4lw.commands.whitelist": "ruok, srvr,wchs"},
+    "ipv6": {"clientPortAddress": "::1"},
     "reaper": {"extendedTypesEnabled": "true", "znode.container.checkIntervalMs": 100},
     "all": {
         "extendedTypesEnabled": "true",
@@ -19,7 +20,7 @@ VARIANTS = {
 # Nothing is reaped meanwhile: that would be a matter of time.
 NEVER_MS = 2_000_000_000
 # Those that Apache takes from zoo.cfg; all others are Java system properties, most of them below `zookeeper.`.
-FILE_KEYS = ("4lw.commands.whitelist",)
+FILE_KEYS = ("4lw.commands.whitelist", "clientPortAddress")
 
 
 def property_of(key, value):
@@ -55,4 +56,12 @@ def _start_one(case, kind, name, settings):
         config.update({key: value for key, value in settings.items() if key in FILE_KEYS})
         properties = [property_of(key, value) for key, value in settings.items() if key not in FILE_KEYS]
         command = places.java("zookeeper", "org.apache.zookeeper.server.quorum.QuorumPeerMain", properties=properties)
-    return server.Server(case, kind, name, directory, port, "zoo.cfg", config, command, probe.keeper_answers).start()
+
+    def answers(at):
+        return probe.keeper_answers(at, config["clientPortAddress"])
+
+    return server.Server(case, kind, name, directory, port, "zoo.cfg", config, command, answers).start()
+
+
+def addresses(pair):
+    return [(server.settings["clientPortAddress"], server.port) for server in pair]

@@ -234,8 +234,8 @@ class Connection:
 class Twin:
     """The two servers. `connections` are those that a fence asks."""
 
-    def __init__(self, ports):
-        self.addresses = [("127.0.0.1", port) for port in ports]
+    def __init__(self, addresses):
+        self.addresses = addresses
         self.views = [answers.View(keeps_text=True), answers.View(keeps_text=False)]
         self.connections = []
         self.unordered = set()  # Zxids of closed sessions: their znodes go in the order of a hash table.

@@ -1,5 +1,7 @@
 """Access lists, identities and what they may do."""
 
+import re
+
 from harness.zk import B, I, S, acl
 
 from scene import (
@@ -336,3 +338,41 @@ def first_match_does_not_end_the_list(t):
     link.ask(*create(root + "/a", entries=acl((1, "ip", "127.0.0.1"), (2, "world", "anyone"))))
     for request in (get(root + "/a"), put(root + "/a"), create(root + "/a/b")):
         link.ask(*request)
+
+
+# Over IPv6: who the client is, and what lists let it in.
+
+for name_, entries_ in {
+    "own": acl((31, "ip", "::1")),
+    "own_128": acl((31, "ip", "::1/128")),
+    "own_127": acl((31, "ip", "::/127")),
+    "own_64": acl((31, "ip", "::2/64")),
+    "own_full": acl((31, "ip", "0:0:0:0:0:0:0:1")),
+    "own_zeros": acl((31, "ip", "0000:0000:0000:0000:0000:0000:0000:0001")),
+    "any": acl((31, "ip", "::/0")),
+    "other": acl((31, "ip", "2001:db8::/32")),
+    "next": acl((31, "ip", "::2/127")),
+    "four": acl((31, "ip", "127.0.0.1")),
+    "four_any": acl((31, "ip", "0.0.0.0/0")),
+    "mapped": acl((31, "ip", "::ffff:127.0.0.1")),
+    "dotted": acl((31, "ip", "::0.0.0.1")),
+    "seven_bits": acl((31, "ip", "fe00::/7")),
+}.items():
+    form(f"over_ipv6_{name_}", entries_, "ipv6")
+
+
+@case("ipv6")
+def whoAmI_over_ipv6(t):
+    link = t.open()
+    link.ask(*WHO)
+    t.auth(link, "digest", b"u:p")
+    link.ask(*WHO)
+
+
+@case("ipv6")
+def words_over_ipv6(t):
+    """An address in brackets or without."""
+    t.open()
+    for word in (b"cons", b"dump"):
+        said = [re.sub(r":\d+", ":PORT", "\n".join(re.findall(r"/\S*1\]?:\d+", text))) for text in t.twin.word(word)]
+        t.twin.equal(word.decode(), *[sorted(text.split("\n")) for text in said])

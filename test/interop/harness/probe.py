@@ -4,10 +4,10 @@ import socket
 import struct
 
 
-def words(port, word, timeout_s=2.0):
+def words(port, word, timeout_s=2.0, host="127.0.0.1"):
     """The answer of a keeper to a four-letter word, or None when there is none."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout_s) as peer:
+        with socket.create_connection((host, port), timeout_s) as peer:
             peer.sendall(word.encode())
             answer = b""
             while chunk := peer.recv(65536):
@@ -17,8 +17,8 @@ def words(port, word, timeout_s=2.0):
         return None
 
 
-def keeper_answers(port):
-    return "Mode:" in (words(port, "srvr") or "")  # ruok is answered before anything is served.
+def keeper_answers(port, host="127.0.0.1"):
+    return "Mode:" in (words(port, "srvr", host=host) or "")  # ruok is answered before anything is served.
 
 
 def _read_exactly(peer, size):
