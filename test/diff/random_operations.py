@@ -293,16 +293,15 @@ class Dice:
 
     def request(self):
         op, body = self.random.choices(self.kinds, self.weights)[0]()
-        if (
-            self.chance(2)
-            and not callable(body)
-            and op != "multi"
-            and op != "createTTL"
-            and b"zookeeper_" not in body
-            and len(body) > 1
-        ):
-            body = self.spoil(body)
-        return op, body
+        if not self.chance(2) or callable(body) or len(body) < 2 or op == "createTTL" or b"zookeeper_" in body:
+            return op, body
+        return op, self.spoil_multi(body) if op == "multi" else self.spoil(body)
+
+    def spoil_multi(self, body):
+        """Never into a createTTL without its flag, on which Apache's server ends."""
+        self.is_fragile = True
+        spoilt = self.spoil(body)
+        return spoilt if I(21) not in spoilt else body
 
     def spoil(self, body):
         """Cut, longer, or with one byte changed."""

@@ -10,6 +10,10 @@ VARIANTS = {
     "small": {"jute.maxbuffer": 4096},
     "super": {"DigestAuthenticationProvider.superDigest": "super:D/InIHSb7yEEbrWz8b9l71RjZJU="},
     "words": {"4lw.commands.whitelist": "ruok, srvr,wchs"},
+    "nodigest": {"DigestAuthenticationProvider.enabled": "false"},
+    "sha256": {"DigestAuthenticationProvider.digestAlg": "SHA-256"},
+    "enforced": {"enforce.auth.enabled": "true", "enforce.auth.schemes": "digest"},
+    "unused": {"znode.container.checkIntervalMs": 100, "znode.container.maxNeverUsedIntervalMs": 300},
     "ipv6": {"clientPortAddress": "::1"},
     "reaper": {"extendedTypesEnabled": "true", "znode.container.checkIntervalMs": 100},
     "all": {

@@ -2,7 +2,7 @@
 
 import re
 
-from harness.zk import B, I, S, acl
+from harness.zk import B, I, OPEN, S, acl
 
 from scene import (
     WHO,
@@ -376,3 +376,80 @@ def words_over_ipv6(t):
     for word in (b"cons", b"dump"):
         said = [re.sub(r":\d+", ":PORT", "\n".join(re.findall(r"/\S*1\]?:\d+", text))) for text in t.twin.word(word)]
         t.twin.equal(word.decode(), *[sorted(text.split("\n")) for text in said])
+
+
+# Other settings of scheme digest.
+
+for name_, entries_ in {
+    "digest": acl((31, "digest", "u:h")),
+    "world": OPEN,
+    "auth": acl((31, "auth", "")),
+    "ip": acl((31, "ip", "127.0.0.1")),
+}.items():
+    form(f"without_digest_{name_}", entries_, "nodigest")
+    form(f"sha256_{name_}", entries_, "sha256", U_P)
+
+
+@case("nodigest")
+def auth_without_digest(t):
+    link = t.open()
+    link.add("auth", I(0) + S("digest") + B(b"u:p"), xid=-4)
+    link.gather("auth", until_closed=True)
+
+
+@case("sha256")
+def auth_by_sha256(t):
+    root = t.make()
+    link, other = t.open(auth=U_P), t.open()
+    link.ask(*WHO)
+    link.ask(*create(root + "/a", b"x", entries=acl((31, "auth", ""), (1, "digest", "v:h"))))
+    link.ask(*get_acl(root + "/a"))
+    other.ask(*get(root + "/a"))
+    t.auth(other, *U_P)
+    other.ask(*get(root + "/a"))
+
+
+# enforce.auth: nothing but auth before auth.
+
+for name_, request_ in {
+    "exists": exists("/"),
+    "create": create("/x"),
+    "ping": ("ping", b""),
+    "sync": sync("/"),
+    "whoAmI": WHO,
+    "multi": multi(create("/x")),
+    "addWatch": add_watch("/", 0),
+    "closeSession": ("closeSession", b""),
+    "sasl": ("sasl", B(b"x")),
+    "unknown": (77, b""),
+    "cut": ("create", b"\0"),
+}.items():
+
+    def unauthenticated(t, request=request_):
+        link = t.open()
+        link.add(*request)
+        link.gather("before auth", until_closed=True)
+        link.drop()
+        link = t.open(auth=U_P)
+        link.ask(*exists("/"))
+        link.end()
+
+    if name_ not in ("sasl", "ping"):
+        case("enforced", f"enforced_auth_before_{name_}")(unauthenticated)
+
+
+@case("enforced")
+def enforced_auth_by_another_scheme(t):
+    link = t.open()
+    link.ask("auth", I(0) + S("ip") + B(b""), xid=-4)
+    link.add(*exists("/"))
+    link.gather("exists", until_closed=True)
+    link.drop()
+
+
+@case("enforced")
+def enforced_auth_then_all_goes(t):
+    link = t.open(auth=U_P)
+    for request in (create("/enforced"), get("/enforced"), WHO, ("ping", b""), delete("/enforced")):
+        link.ask(*request)
+    link.end()

@@ -316,6 +316,18 @@ def trap_17_ttl_nodes_are_reaped(t):
     watching.ask(*children2(root))
 
 
+@case("unused")
+def trap_17_containers_never_used_are_reaped_by_the_setting(t):
+    root = t.make()
+    link, watching = t.open(), t.open()
+    watching.ask(*exists(root + "/c", 1))
+    link.ask(*container(root + "/c"))
+    watching.hear_event("the container's birth")
+    watching.ask(*exists(root + "/c", 1))
+    watching.hear_event("the container's end")
+    watching.ask(*children2(root))
+
+
 row(
     "trap_19_order_of_setData",
     lambda r: [create(r + "/a", entries=READ_ONLY), put(r + "/a", b"", 9), put(r + "/no", b"", 9), put("bad", b"", 9)],
