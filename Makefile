@@ -30,7 +30,7 @@ LINK_release = -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack
 WARN = -Wall -Wextra -Werror -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wswitch-enum -Wvla -Wundef
 CFLAGS = -std=c17 $(WARN) $(MODE_$(BUILD)) -Isrc -I$(GEN) -Iinclude -I. -MMD -MP
-LDLIBS = -luring -luv -lisal -lcrypto -ljansson -lz -llz4 -lzstd -lsnappy -lpthread
+LDLIBS = -luring -luv -lisal -lcrypto -ljansson -lhttp_parser -lz -llz4 -lzstd -lsnappy -lpthread
 LDFLAGS = $(LINK_$(BUILD))
 
 # Sources by wildcard: a new file needs no line here.

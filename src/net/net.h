@@ -113,8 +113,8 @@ struct net_options {
 
     /* Each closes the connection; 0: never. */
     uint32_t idle_timeout_ms; /* No byte received, and no reply owed, for so long. */
-    /* An accepted connection that has not sent a whole frame, or a dialed one that is not
-     * connected. */
+    /* An accepted connection that has not sent a whole frame, a dialed one that is not connected, a
+     * request of net_connection_time_request. */
     uint32_t first_frame_timeout_ms;
     uint32_t send_timeout_ms; /* No byte taken by the peer for so long. */
 };
@@ -158,6 +158,14 @@ MUST_CHECK enum err net_connect(struct net *net, const struct io_address *addres
 
 /* The buffer that holds the frame of the running on_frame: acquire it to keep the frame. */
 struct net_buffer *net_connection_buffer(struct net_connection *connection);
+
+/* For a protocol that takes raw bytes, which net cannot cut into requests. The last size bytes of
+ * the running on_raw come again, in front of what follows, as soon as the connection may be framed:
+ * to be called once a reply was reserved for what was taken. */
+void net_connection_unread(struct net_connection *connection, size_t size);
+
+/* The same: a request has begun, which must be whole within first_frame_timeout_ms; or none has. */
+void net_connection_time_request(struct net_connection *connection, bool has_begun);
 
 /* Stops and starts framing and reading; pausing takes effect after the running on_frame. */
 void net_connection_pause(struct net_connection *connection);

@@ -304,6 +304,25 @@ void net_connection_resume(struct net_connection *connection)
     net_connection_wants_turn(connection->state);
 }
 
+void net_connection_unread(struct net_connection *connection, size_t size)
+{
+    struct net_connection_state *state = connection->state;
+    assert(state->is_raw && state->is_in_turn);
+    net_receiver_put_back(&state->receiver, size);
+}
+
+void net_connection_time_request(struct net_connection *connection, bool has_begun)
+{
+    struct net_connection_state *state = connection->state;
+    if (state->phase != NET_OPEN)
+        return;
+    if (has_begun)
+        net_timeout_start(&connection->net->first_frame, &state->first_frame,
+                          io_now_ns(connection->net->io));
+    else
+        net_timeout_stop(&state->first_frame);
+}
+
 struct net_buffer *net_connection_buffer(struct net_connection *connection)
 {
     assert(connection->state->receiver.buffer != NULL);

@@ -195,3 +195,10 @@ struct slice net_receiver_take_all(struct net_receiver *receiver)
     receiver->parsed = receiver->filled;
     return slice_of(data, size);
 }
+
+void net_receiver_put_back(struct net_receiver *receiver, size_t size)
+{
+    assert(!receiver->has_length && receiver->parsed == receiver->filled);
+    assert(size <= receiver->parsed);
+    receiver->parsed -= (uint32_t)size;
+}

@@ -65,6 +65,9 @@ MUST_CHECK bool net_receiver_take_frame(struct net_receiver *receiver, struct ne
 /* All bytes that are there, frames or not. Lends: as long as receiver->buffer is held. */
 struct slice net_receiver_take_all(struct net_receiver *receiver);
 
+/* The last size bytes of net_receiver_take_all were not wanted yet. */
+void net_receiver_put_back(struct net_receiver *receiver, size_t size);
+
 /* Bytes that are there and not taken. */
 uint32_t net_receiver_size(const struct net_receiver *receiver);
 
