@@ -16,7 +16,7 @@ enum { topic_count_max = 64, poll_ms = 10, keeper_index = 0, patience_s = 300 };
 /* ---- the keeper's node ---- */
 
 static const char config_text[] = "dataDir=/data\nclientPort=2181\ntickTime=100\n"
-                                  "disk.reserveMb=0\npreAllocSize=64\n";
+                                  "disk.reserveMb=0\npreAllocSize=64\nadmin.enableServer=false\n";
 
 static struct keeper_config keeper_config;
 

@@ -210,7 +210,8 @@ static void start_broker(void)
 static void start_keeper(void)
 {
     static const char text[] = "dataDir=/keeper\nclientPort=2181\ntickTime=100\n"
-                               "disk.reserveMb=0\nclientPortAddress=127.0.0.1\n";
+                               "disk.reserveMb=0\nclientPortAddress=127.0.0.1\n"
+                               "admin.enableServer=false\n";
     const struct config_source source = {"zoo.cfg", slice_from_text(text)};
     heap_init(&world.keeper_heap,
               (struct heap_options){.limit_bytes = heap_bytes, .tracked = true});

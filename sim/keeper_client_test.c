@@ -17,7 +17,7 @@ enum { round_count_max = 1000000, note_count_max = 64, note_size = 64 };
 /* ---- the keeper's node ---- */
 
 static const char config_text[] = "dataDir=/data\nclientPort=2181\ntickTime=100\n"
-                                  "disk.reserveMb=0\npreAllocSize=64\n";
+                                  "disk.reserveMb=0\npreAllocSize=64\nadmin.enableServer=false\n";
 
 static struct keeper_config keeper_config;
 

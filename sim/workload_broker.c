@@ -111,6 +111,7 @@ static bool is_over(const struct play *play)
 
 static const char keeper_text[] = "dataDir=/keeper\n"
                                   "clientPort=2181\n"
+                                  "admin.enableServer=false\n"
                                   "tickTime=1000\n"
                                   "snapCount=200\n"
                                   "preAllocSize=64\n"

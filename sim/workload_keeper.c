@@ -140,6 +140,7 @@ static bool is_over(const struct player *player)
 
 static const char server_config[] = "dataDir=/keeper\n"
                                     "clientPort=2181\n"
+                                    "admin.enableServer=false\n"
                                     "tickTime=1000\n"
                                     "snapCount=40\n"
                                     "preAllocSize=16\n"

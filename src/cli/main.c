@@ -92,7 +92,8 @@ static enum err add_embedded(struct program *program)
     const int keeper_size =
         snprintf(keeper_text, sizeof keeper_text,
                  "dataDir=%s/keeper\nclientPort=%u\nclientPortAddress=127.0.0.1\n"
-                 "tickTime=2000\nmaxClientCnxns=0\n4lw.commands.whitelist=*\n",
+                 "tickTime=2000\nmaxClientCnxns=0\n4lw.commands.whitelist=*\n"
+                 "admin.enableServer=false\n",
                  options->data_path, options->keeper_port);
     const int broker_size =
         snprintf(broker_text, sizeof broker_text,

@@ -235,6 +235,25 @@ void client_link_push_event(struct client_link *client, const struct watch_event
     net_push(client->net, message);
 }
 
+/* ---- for people ---- */
+
+void client_link_reset_stats(struct keeper_server *server)
+{
+    list_each (link, &server->links) {
+        struct client_link *client = CONTAINER_OF(link, struct client_link, link);
+        client->received_count = 0;
+        client->sent_count = 0;
+        client->latency = (struct keeper_latency){0};
+    }
+}
+
+const struct client_link *client_link_of_watcher(const struct watcher *watcher)
+{
+    const struct keeper_connection *connection =
+        CONTAINER_OF(watcher, struct keeper_connection, watcher);
+    return CONTAINER_OF(connection, struct client_link, keeper);
+}
+
 /* ---- the handshake ---- */
 
 static void reply_connect(struct client_link *client, struct net_reply *reply,

@@ -111,6 +111,12 @@ void client_link_close_doomed(struct keeper_server *server);
 /* Reads on, after writes have been applied. */
 void client_link_resume_paused(struct keeper_server *server);
 
+/* Forgets what was counted for people, of every link. */
+void client_link_reset_stats(struct keeper_server *server);
+
+/* The link that a watcher is part of. */
+const struct client_link *client_link_of_watcher(const struct watcher *watcher);
+
 /* Gives back recycled blocks. */
 void client_link_drain(struct keeper_server *server);
 

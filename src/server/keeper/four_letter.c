@@ -134,12 +134,7 @@ static void put_dirs(struct text *text)
 
 static void put_crst(struct text *text)
 {
-    list_each (link, &text->server->links) {
-        struct client_link *client = CONTAINER_OF(link, struct client_link, link);
-        client->received_count = 0;
-        client->sent_count = 0;
-        client->latency = (struct keeper_latency){0};
-    }
+    client_link_reset_stats(text->server);
     counted_text_print(&text->out, "Connection stats reset.\n");
 }
 
@@ -160,13 +155,6 @@ static void put_wchs(struct text *text)
         watches->watch_count[WATCH_KIND_DATA]);
 }
 
-static const struct client_link *client_of(const struct watcher *watcher)
-{
-    const struct keeper_connection *connection =
-        CONTAINER_OF(watcher, struct keeper_connection, watcher);
-    return CONTAINER_OF(connection, struct client_link, keeper);
-}
-
 static void put_wchp(struct text *text)
 {
     const struct watch_table *watches = &text->server->keeper.watches;
@@ -177,7 +165,7 @@ static void put_wchp(struct text *text)
         list_each (link, &path->watches) {
             const struct watch *watch = CONTAINER_OF(link, struct watch, in_path);
             counted_text_print(&text->out, "\t0x%" PRIx64 "\n",
-                               (uint64_t)client_of(watch->watcher)->keeper.session_id);
+                               (uint64_t)client_link_of_watcher(watch->watcher)->keeper.session_id);
         }
     }
     counted_text_print(&text->out, "\n");

@@ -176,6 +176,39 @@ static const struct config_row rows[] = {
      .max = INT64_MAX, .value_default = "0", .unit = "ms",
      .doc = "A container that never had a child is deleted after this. 0: never."},
 
+    {"admin.enableServer", CONFIG_BOOL, FIELD(admin_enabled), .value_default = "true",
+     .doc = "Whether admin commands are served over HTTP."},
+    {"admin.serverAddress", CONFIG_TEXT, FIELD(admin_address), .value_default = "0.0.0.0",
+     .doc = "The address for them."},
+    {"admin.serverPort", CONFIG_INT, FIELD(admin_port), .min = 0, .max = 65535,
+     .value_default = "8080", .doc = "The port for them. 0: one that the system chooses."},
+    {"admin.commandURL", CONFIG_TEXT, FIELD(admin_url), .value_default = "/commands",
+     .doc = "The path in front of each of them."},
+    {"admin.idleTimeout", CONFIG_INT, FIELD(admin_idle_timeout_ms), .min = 1, .max = INT32_MAX,
+     .value_default = "30000", .unit = "ms",
+     .doc = "How long their connections may be silent, and how long a request may take to come."},
+    {"admin.snapshot.enabled", CONFIG_BOOL, FIELD(admin_snapshot_enabled), .value_default = "true",
+     .doc = "Whether the command snapshot is served."},
+    {"admin.restore.enabled", CONFIG_NOTHING, .doc = "the command restore is not served yet"},
+    {"admin.rateLimiterIntervalInMS", CONFIG_INT, FIELD(admin_limiter_interval), .min = 0,
+     .max = INT32_MAX, .value_default = "300000", .unit = "us",
+     .doc = "How far snapshots by command are apart; microseconds, as in Apache's server."},
+    {"admin.httpVersion", CONFIG_NOTHING, .doc = "HTTP/1.1 and 1.0 are served"},
+    {"admin.portUnification", CONFIG_NOTHING, .doc = "TLS is not served yet"},
+    {"admin.forceHttps", CONFIG_NOTHING, .doc = "TLS is not served yet"},
+    {"admin.needClientAuth", CONFIG_NOTHING, .doc = "TLS is not served yet"},
+    {"metricsProvider.className", CONFIG_TEXT, FIELD(metrics_class_name),
+     .value_default = "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
+     .doc = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider serves /metrics."},
+    {"metricsProvider.httpHost", CONFIG_TEXT, FIELD(metrics_host), .value_default = "0.0.0.0",
+     .doc = "The address for /metrics."},
+    {"metricsProvider.httpPort", CONFIG_INT, FIELD(metrics_port), .min = 0, .max = 65535,
+     .value_default = "7000", .doc = "The port for /metrics. 0: one that the system chooses."},
+    {"metricsProvider.exportJvmInfo", CONFIG_NOTHING, .doc = "there is no JVM"},
+    {"metricsProvider.numWorkerThreads", CONFIG_NOTHING, .doc = "measuring needs no thread"},
+    {"metricsProvider.maxQueueSize", CONFIG_NOTHING, .doc = "measuring needs no thread"},
+    {"metricsProvider.workerShutdownTimeoutMs", CONFIG_NOTHING, .doc = "measuring needs no thread"},
+
     {"memory.limitMb", CONFIG_INT, FIELD(memory_mib_max), .min = 16, .max = 1 << 20,
      .value_default = "1024", .unit = "MiB",
      .doc = "Memory for znodes, sessions, watches and requests. Ours, as the JVM's heap size."},
@@ -259,18 +292,8 @@ static const struct config_row rows[] = {
     NOTHING("leaderServes", "only ensembles have a leader"),
     NOTHING("localSessionsEnabled", "only ensembles have local sessions"),
     NOTHING("localSessionsUpgradingEnabled", "only ensembles have local sessions"),
-    {"admin.enableServer", CONFIG_NOTHING, .doc = "there is no admin server yet"},
-    {"admin.serverPort", CONFIG_NOTHING, .doc = "there is no admin server yet"},
-    {"admin.serverAddress", CONFIG_NOTHING, .doc = "there is no admin server yet"},
-    {"admin.commandURL", CONFIG_NOTHING, .doc = "there is no admin server yet"},
-    {"admin.idleTimeout", CONFIG_NOTHING, .doc = "there is no admin server yet"},
-    NOTHING("admin.", "there is no admin server yet"),
-    {"metricsProvider.className", CONFIG_TEXT, FIELD(metrics_class_name),
-     .value_default = "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
-     .doc = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider serves /metrics."},
-    {"metricsProvider.httpPort", CONFIG_NOTHING, .doc = "metrics are told by mntr"},
-    {"metricsProvider.exportJvmInfo", CONFIG_NOTHING, .doc = "there is no JVM"},
-    NOTHING("metricsProvider.", "metrics are told by mntr"),
+    NOTHING("admin.", "TLS is not served yet"),
+    NOTHING("metricsProvider.", "TLS is not served yet"),
     NOTHING("serverCnxnFactory", "there is one way to serve connections"),
     NOTHING("nio.numSelectorThreads", "a shard is one thread, with buffers of its own"),
     NOTHING("nio.numWorkerThreads", "a shard is one thread, with buffers of its own"),
@@ -510,10 +533,23 @@ static void check_enforced(struct keeper_config *config, struct judge *judge)
     judge->err = ERR_CONFIG;
 }
 
+static void check_admin(const struct keeper_config *config, struct judge *judge)
+{
+    const char *url = config->admin_url;
+    if (url[0] == '/' && url[strlen(url) - 1] != '/')
+        return;
+    diag_error(
+        judge->diag,
+        "%s: admin.commandURL is %s; it has to start with / and not to end so, like /commands",
+        judge->file_name, url);
+    judge->err = ERR_CONFIG;
+}
+
 static enum err check(struct keeper_config *config, struct diag *diag, const char *file_name)
 {
     struct judge judge = {.diag = diag, .file_name = file_name};
     check_places(config, &judge);
+    check_admin(config, &judge);
     check_ensemble(config, &judge);
     check_ranges(config, &judge);
     add_providers(config, &judge);
@@ -527,6 +563,12 @@ enum err keeper_config_load(struct keeper_config *config, struct heap *heap, str
                             struct config_source source)
 {
     *config = (struct keeper_config){0};
+    uint8_t *text = heap_take(heap, source.text.size + 1);
+    if (text == NULL)
+        return ERR_NO_MEMORY;
+    if (source.text.size > 0)
+        memcpy(text, source.text.data, source.text.size);
+    config->text = slice_of(text, source.text.size);
     enum err err = config_defaults(&keeper_config_table, config, heap);
     if (err == ERR_OK)
         err = config_load(&keeper_config_table, config, heap, diag, source);

@@ -17,6 +17,8 @@ enum {
 };
 
 struct keeper_config {
+    struct slice text; /* The file as it was read. */
+
     /* Where. */
     const char *data_dir;
     const char *data_log_dir;        /* NULL: data_dir. */
@@ -96,7 +98,16 @@ struct keeper_config {
     const char *process_user; /* Not from the file: who runs the server; NULL: not known. */
 
     /* Doors for operators. */
+    bool admin_enabled;
+    const char *admin_address;
+    int64_t admin_port;
+    const char *admin_url; /* Starts with a slash, ends without one. */
+    int64_t admin_idle_timeout_ms;
+    bool admin_snapshot_enabled;
+    int64_t admin_limiter_interval; /* Microseconds. */
     const char *metrics_class_name;
+    const char *metrics_host;
+    int64_t metrics_port;
 
     /* Memory. */
     int64_t memory_mib_max;

@@ -213,6 +213,7 @@ static void init(struct keeper_server *server, struct shard *shard,
     keeper_stats_reset(&server->stats, true);
     server->windows_turned_ns = server->started_at_ns;
     server->trace_mask = trace_mask_default;
+    admin_server_init(&server->admin, server);
     snapshot_task_init(&server->snapshot, server);
     purge_task_init(&server->purge, server);
     znode_reaper_init(&server->reaper, server);
@@ -241,11 +242,15 @@ enum err keeper_server_start(struct keeper_server **server_out, struct shard *sh
     if (err != ERR_OK)
         return err;
     server->phase = KEEPER_SERVER_SERVING;
-    err = listen_for_clients(server);
-    audit_trail_tell_server(server, "serverStart", err == ERR_OK ? "success" : "failure");
+    err = prometheus_server_open(&server->prometheus, server);
     if (err == ERR_OK)
-        submit_tick(server);
-    return err;
+        err = listen_for_clients(server);
+    audit_trail_tell_server(server, "serverStart", err == ERR_OK ? "success" : "failure");
+    if (err != ERR_OK)
+        return err;
+    admin_server_open(&server->admin);
+    submit_tick(server);
+    return ERR_OK;
 }
 
 /* ---- stop ---- */
@@ -270,6 +275,8 @@ void keeper_server_stop(struct keeper_server *server, void (*stopped)(void *cont
     audit_trail_tell_server(server, "serverStop", "invoked");
     net_deinit(server->net);
     server->net = NULL;
+    admin_server_close(&server->admin);
+    prometheus_server_close(&server->prometheus);
     if (server->is_ticking)
         io_cancel(server->shard->io, &server->tick_op);
     snapshot_task_cancel(&server->snapshot);
@@ -294,8 +301,8 @@ void keeper_server_pump_stop(struct keeper_server *server)
 {
     if (server->phase != KEEPER_SERVER_STOPPING || server->is_journal_open || server->is_ticking ||
         server->is_applying || !snapshot_task_is_idle(&server->snapshot) ||
-        !purge_task_is_idle(&server->purge) || !ack_mark_is_stopped(&server->mark) ||
-        !audit_file_is_stopped(&server->audit))
+        !admin_snapshot_is_idle(&server->admin.snapshot) || !purge_task_is_idle(&server->purge) ||
+        !ack_mark_is_stopped(&server->mark) || !audit_file_is_stopped(&server->audit))
         return;
     if (server->lock_handle == io_handle_none)
         return;

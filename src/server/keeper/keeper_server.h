@@ -18,12 +18,14 @@
 #include "keeper/txn_codec.h"
 #include "net/net.h"
 #include "server/keeper/ack_mark.h"
+#include "server/keeper/admin_server.h"
 #include "server/keeper/audit_file.h"
 #include "server/keeper/connection_throttle.h"
 #include "server/keeper/digest_log.h"
 #include "server/keeper/host_facts.h"
 #include "server/keeper/keeper_config.h"
 #include "server/keeper/keeper_stats.h"
+#include "server/keeper/prometheus_server.h"
 #include "server/keeper/purge_task.h"
 #include "server/keeper/record_pool.h"
 #include "server/keeper/request_gate.h"
@@ -80,6 +82,9 @@ struct keeper_server {
     uint64_t refused_line_ms; /* When the last line about maxCnxns was written. */
 
     struct audit_file audit;
+    struct admin_server admin;
+    struct prometheus_server prometheus;
+
     struct ack_mark mark;
     struct snapshot_task snapshot;
     struct purge_task purge;

@@ -82,7 +82,7 @@ static double read_latency_max(const struct keeper_server *server)
     return (double)server->stats.latency.max_ms;
 }
 
-static double average(uint64_t sum, uint64_t count)
+double metrics_average(uint64_t sum, uint64_t count)
 {
     if (count == 0)
         return 0;
@@ -92,7 +92,7 @@ static double average(uint64_t sum, uint64_t count)
 
 static double read_latency_average(const struct keeper_server *server)
 {
-    return average(server->stats.latency.total_ms, server->stats.latency.count);
+    return metrics_average(server->stats.latency.total_ms, server->stats.latency.count);
 }
 
 static double read_reply_bytes_last(const struct keeper_server *server)
@@ -333,7 +333,7 @@ static void tell_summary(struct metric_visitor *visitor, const struct metric_sum
                          const struct metric *metric)
 {
     const char *name = metric->name;
-    tell(visitor, average(summary->sum, summary->count), false, "avg_%s", name);
+    tell(visitor, metrics_average(summary->sum, summary->count), false, "avg_%s", name);
     tell(visitor, (double)summary->min, true, "min_%s", name);
     tell(visitor, (double)summary->max, true, "max_%s", name);
     tell(visitor, (double)summary->count, true, "cnt_%s", name);

@@ -56,6 +56,9 @@ void metrics_visit(const struct keeper_server *server, struct metric_visitor *vi
 /* The value as those two print it. Lends out, of at least counted_text_double_bytes. */
 const char *metrics_print_value(const struct metric_sample *sample, char *out);
 
+/* sum / count, rounded to four decimals; of nothing: zero. */
+double metrics_average(uint64_t sum, uint64_t count);
+
 /* The page that Prometheus reads, format 0.0.4. */
 void metrics_put_page(const struct keeper_server *server, struct counted_text *text);
 

@@ -33,7 +33,8 @@ void snapshot_task_init(struct snapshot_task *task, struct keeper_server *server
 {
     uint64_t seed;
     io_entropy(server->shard->io, &seed, sizeof seed);
-    *task = (struct snapshot_task){.server = server, .handle = io_handle_none, .zxid_last = -1};
+    *task = (struct snapshot_task){
+        .server = server, .handle = io_handle_none, .zxid_last = -1, .ended_at_s = -1};
     task->op.done = on_step;
     prng_init(&task->prng, seed);
     draw_triggers(task);
@@ -81,6 +82,7 @@ static void finish(struct snapshot_task *task)
     if (task->error == 0) {
         metric_summary_add(&server->stats.summaries.snapshot_time, elapsed_ms);
         task->zxid_last = task->writer.zxid;
+        task->ended_at_s = io_wall_ms(server->shard->io) / 1000;
         diag_info(server->shard->diag,
                   "snapshot 0x%" PRIx64 " of %" PRIu64 " znodes, %" PRIu64 " bytes, in %" PRIu64
                   " ms",
@@ -96,6 +98,7 @@ static void finish(struct snapshot_task *task)
     heap_give(server->shard->heap, task->slice);
     task->slice = NULL;
     task->step = SNAPSHOT_TASK_IDLE;
+    admin_snapshot_on_task_end(&server->admin.snapshot, task->error);
     keeper_server_pump_stop(server);
 }
 

@@ -45,7 +45,8 @@ struct snapshot_task {
     int64_t error; /* The first failure, a negative errno. */
     bool is_canceled;
     struct prng prng;
-    int64_t zxid_last;  /* Of the newest whole snapshot. */
+    int64_t zxid_last;  /* Of the newest whole snapshot; -1: there is none. */
+    int64_t ended_at_s; /* When this server wrote it, since 1970; -1: it has not. */
     uint64_t txn_count; /* Since the last one began. */
     uint64_t journal_bytes;
     uint64_t txn_count_trigger;
