@@ -244,6 +244,11 @@ void client_link_reset_stats(struct keeper_server *server)
         client->received_count = 0;
         client->sent_count = 0;
         client->latency = (struct keeper_latency){0};
+        client->type_last = OP_ERROR;
+        client->xid_last = -1;
+        client->zxid_last = -1;
+        client->replied_at_ms = 0;
+        client->latency_last_ms = 0;
     }
 }
 

@@ -18,24 +18,31 @@ struct text {
 
 /* ---- connections ---- */
 
+static void put_session_of(struct text *text, const struct client_link *client)
+{
+    const struct keeper_latency *latency = &client->latency;
+    counted_text_print(&text->out, ",sid=0x%" PRIx64 ",lop=%s,est=%" PRId64 ",to=%" PRId32,
+                       (uint64_t)client->keeper.session_id, keeper_facts_op_text(client->type_last),
+                       client->connected_at_ms, client->timeout_ms);
+    if (client->xid_last >= 0)
+        counted_text_print(&text->out, ",lcxid=0x%" PRIx32, (uint32_t)client->xid_last);
+    counted_text_print(&text->out,
+                       ",lzxid=0x%" PRIx64 ",lresp=%" PRIu64 ",llat=%" PRIu64 ",minlat=%" PRIu64
+                       ",avglat=%" PRIu64 ",maxlat=%" PRIu64,
+                       (uint64_t)client->zxid_last, client->replied_at_ms, client->latency_last_ms,
+                       latency->min_ms, latency->total_ms / max_u64(latency->count, 1),
+                       latency->max_ms);
+}
+
 static void put_client(struct text *text, const struct client_link *client, bool is_brief)
 {
     char address[io_address_text_max];
-    const struct keeper_latency *latency = &client->latency;
     io_address_print(&client->net->peer, address, sizeof address);
     counted_text_print(&text->out, " /%s[%d](queued=%" PRIu32 ",recved=%" PRIu64 ",sent=%" PRIu64,
                        address, client->phase == CLIENT_LINK_OPEN ? 1 : 0,
                        client->outstanding_count, client->received_count, client->sent_count);
     if (!is_brief && client->phase == CLIENT_LINK_OPEN)
-        counted_text_print(
-            &text->out,
-            ",sid=0x%" PRIx64 ",lop=%s,est=%" PRId64 ",to=%" PRId32 ",lcxid=0x%" PRIx32
-            ",lzxid=0x%" PRIx64 ",lresp=%" PRIu64 ",llat=%" PRIu64 ",minlat=%" PRIu64
-            ",avglat=%" PRIu64 ",maxlat=%" PRIu64,
-            (uint64_t)client->keeper.session_id, keeper_facts_op_text(client->type_last),
-            client->connected_at_ms, client->timeout_ms, (uint32_t)client->xid_last,
-            (uint64_t)client->zxid_last, client->replied_at_ms, client->latency_last_ms,
-            latency->min_ms, latency->total_ms / max_u64(latency->count, 1), latency->max_ms);
+        put_session_of(text, client);
     counted_text_print(&text->out, ")\n");
 }
 

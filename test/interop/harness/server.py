@@ -89,10 +89,11 @@ def on_small_disk(command, directory, mib):
     return ["unshare", "-rm", "sh", "-c", mount, directory, *command]
 
 
-def keeper(case, kind, name, directory, port, data=None, disk_mib=None, properties=None, **settings):
+def keeper(case, kind, name, directory, port, data=None, disk_mib=None, properties=None, doors=False, **settings):
     """A keeper of `kind` (rookery or apache) on a data directory, its own by default.
 
     properties: what Apache's takes as system properties of Java.
+    doors: Apache's gets what its AdminServer and its page for Prometheus need.
     """
     config = {
         "tickTime": 500,
@@ -110,7 +111,8 @@ def keeper(case, kind, name, directory, port, data=None, disk_mib=None, properti
         command = [places.rookery(), "keeper"]
     else:
         command = places.java("zookeeper", "org.apache.zookeeper.server.quorum.QuorumPeerMain",
-                              properties=[f"-D{key}={value}" for key, value in (properties or {}).items()])
+                              properties=[f"-D{key}={value}" for key, value in (properties or {}).items()],
+                              classes=places.class_path("zookeeper_admin") if doors else None)
     directory.mkdir(parents=True, exist_ok=True)
     if disk_mib is not None:
         command = on_small_disk(command, directory / "data", disk_mib)
