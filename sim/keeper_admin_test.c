@@ -152,12 +152,9 @@ static void expect_json(const char *body, const char *answer)
 
 /* ---- a world with a server ---- */
 
-static void start(const char *more)
+static enum err try_start(const char *more)
 {
     char text[1024];
-    memset(&world, 0, sizeof world);
-    sim_init(&world.sim, (struct sim_options){.seed = 1, .node_count = 1});
-    world.node = world.sim.nodes[0];
     snprintf(text, sizeof text,
              "dataDir=/data\nclientPort=2181\ntickTime=100\ndisk.reserveMb=0\npreAllocSize=64\n"
              "clientPortAddress=127.0.0.1\nadmin.serverAddress=127.0.0.1\n%s",
@@ -170,7 +167,20 @@ static void start(const char *more)
     assert_int_equal(
         ERR_OK, keeper_config_load(&world.config, &world.node->heap, world.node->diag, source));
     world.used_bytes_before = world.node->heap.used_bytes;
-    assert_int_equal(ERR_OK, keeper_server_start(&world.server, &world.shard, &world.config));
+    return keeper_server_start(&world.server, &world.shard, &world.config);
+}
+
+static void begin(void)
+{
+    memset(&world, 0, sizeof world);
+    sim_init(&world.sim, (struct sim_options){.seed = 1, .node_count = 1});
+    world.node = world.sim.nodes[0];
+}
+
+static void start(const char *more)
+{
+    begin();
+    assert_int_equal(ERR_OK, try_start(more));
     heap_init(&world.heap,
               (struct heap_options){.limit_bytes = client_heap_bytes, .tracked = true});
     assert_int_equal(ERR_OK, net_init(&world.net, world.node->io, &world.heap, world.node->diag,
@@ -505,6 +515,16 @@ static void test_ports_in_use(void **state)
     assert_false(world.server->admin.is_open);
     stop_server();
     end();
+
+    struct io_address address;
+    begin();
+    assert_int_equal(0, io_resolve(world.node->io, "127.0.0.1", 7000, &address));
+    assert_true(io_listen(world.node->io, &address, 1) >= 0);
+    assert_int_equal(ERR_BUSY, try_start("metricsProvider.className="
+                                         "org.apache.zookeeper.metrics.prometheus."
+                                         "PrometheusMetricsProvider\n"
+                                         "metricsProvider.httpHost=127.0.0.1\n"));
+    sim_deinit(&world.sim);
 }
 
 int main(void)

@@ -163,6 +163,22 @@ static void raw_bytes_come_out_at_once(void **state)
     assert_true(slice_equal_text(net_receiver_take_all(receiver), "\n"));
 }
 
+/* What a protocol did not want yet comes again, in front of what follows. */
+static void raw_bytes_can_be_put_back(void **state)
+{
+    struct net_receiver *receiver = *state;
+    give(receiver, (const uint8_t *)"onetwo", 6);
+    assert_true(slice_equal_text(net_receiver_take_all(receiver), "onetwo"));
+    net_receiver_put_back(receiver, 3);
+    assert_int_equal(net_receiver_size(receiver), 3);
+    assert_true(slice_equal_text(net_receiver_take_all(receiver), "two"));
+    net_receiver_put_back(receiver, 2);
+    give(receiver, (const uint8_t *)"three", 5);
+    assert_true(slice_equal_text(net_receiver_take_all(receiver), "wothree"));
+    net_receiver_put_back(receiver, 0);
+    assert_int_equal(net_receiver_take_all(receiver).size, 0);
+}
+
 #define RECEIVER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -173,6 +189,7 @@ int main(void)
         RECEIVER_TEST(a_quiet_connection_holds_little),
         RECEIVER_TEST(the_heap_can_say_no),
         RECEIVER_TEST(raw_bytes_come_out_at_once),
+        RECEIVER_TEST(raw_bytes_can_be_put_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
