@@ -50,6 +50,21 @@ def java(source, jars):
     return classes
 
 
+def java_sources(name, sources, jars):
+    """Compiles some files together against some class paths; returns the directory of their classes."""
+    classes = _place(name.replace("/", "-"), "-java")
+    stamp = classes / "stamp"
+    with _Lock():
+        if not _is_fresh(stamp, *(places.HERE / source for source in sources),
+                         *(places.CACHE / "stamp" / f"jars-{jar}" for jar in jars)):
+            shutil.rmtree(classes, ignore_errors=True)
+            classes.mkdir(parents=True)
+            _run(["javac", "-nowarn", "-proc:none", "-cp", ":".join(places.class_path(jar) for jar in jars), "-d", classes,
+                  *(places.HERE / source for source in sources)])
+            stamp.touch()
+    return classes
+
+
 def go(source):
     """Builds one file inside the module that holds the Go peers; returns the program."""
     program = _place(source)
@@ -68,6 +83,25 @@ def go_test(package):
     with _Lock():
         if not _is_fresh(program, places.CACHE / "stamp" / "go"):
             _run([places.go(), "test", "-mod=mod", "-c", "-o", program, package], places.CACHE / "go")
+    return program
+
+
+def go_test_changed(package, file, old, new):
+    """The same with one change to one file of it, made in a copy."""
+    program = _place("go-test/" + package.replace(".", "-") + "-changed")
+    with _Lock():
+        if not _is_fresh(program, places.CACHE / "stamp" / "go"):
+            origin = _run(["go", "list", "-mod=mod", "-m", "-f", "{{.Dir}}", package], places.CACHE / "go").strip()
+            copy = program.parent / (program.name + "-source")
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(origin, copy, copy_function=shutil.copyfile)
+            for directory in [copy, *(path for path in copy.rglob("*") if path.is_dir())]:
+                directory.chmod(0o755)
+            text = (copy / file).read_text()
+            if text.count(old) != 1:
+                raise Failure(f"{package}: {file} does not hold once: {old}")
+            (copy / file).write_text(text.replace(old, new))
+            _run(["go", "test", "-c", "-o", program, "."], copy)
     return program
 
 
