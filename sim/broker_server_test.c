@@ -5,8 +5,11 @@
 #include "test/unit_test.h"
 
 #include "base/bytes.h"
+#include "broker/group_hash.h"
+#include "broker/group_record.h"
 #include "server/broker/broker_api.h"
 #include "sim/sim_node.h"
+#include "test/record_packer.h"
 #include "wire/gen/kafka.h"
 
 #include <stdalign.h>
@@ -573,6 +576,59 @@ static void test_offsets_survive_a_restart(void **state)
     assert_int_equal(committed("g"), 42);
 }
 
+static bool offsets_appended;
+
+static void on_offsets_appended(struct partition_append *append, enum error_code code)
+{
+    (void)append;
+    assert_int_equal(code, KAFKA_NONE);
+    offsets_appended = true;
+}
+
+/* As an Apache broker with offsets.topic.compression.codec leaves them: by hand into the log. */
+static void test_compressed_offsets_are_loaded(void **state)
+{
+    static uint8_t packed[4][4096];
+    const struct slice group = SLICE_LITERAL("g");
+    (void)state;
+    dial();
+    create_topic("t", 1);
+    await_coordinator("g");
+    settle();
+    for (int i = 0; i < CODEC_ZSTD; i++) {
+        struct group_batch batch;
+        const struct group_offset_value value = {.offset = 100 + i,
+                                                 .leader_epoch = -1,
+                                                 .metadata = SLICE_LITERAL(""),
+                                                 .commit_at_ms = io_wall_ms(world.node->io),
+                                                 .expire_at_ms = -1};
+        struct partition_append append = {
+            .data = packed[i], .durability = PARTITION_DURABLE, .done = on_offsets_appended};
+        group_batch_init(&batch, &world.broker_heap, io_wall_ms(world.node->io));
+        group_batch_add_offset(&batch, group, SLICE_LITERAL("t"), 0, &value);
+        append.size =
+            (uint32_t)record_packer_pack((enum record_codec)(CODEC_GZIP + i),
+                                         group_batch_finish(&batch), packed[i], sizeof packed[i])
+                .size;
+        group_batch_deinit(&batch);
+        enum error_code code;
+        struct partition *partition =
+            broker_server_leader(world.broker, SLICE_LITERAL("__consumer_offsets"),
+                                 group_hash_partition(group, 2), -1, &code);
+        assert_non_null(partition);
+        offsets_appended = false;
+        assert_int_equal(partition_store_append(partition->store, &append), KAFKA_NONE);
+        while (!offsets_appended)
+            io_run(world.node->io, UINT64_MAX);
+        stop_broker();
+        start_broker();
+        dial();
+        await_coordinator("g");
+        settle();
+        assert_int_equal(committed("g"), 100 + i);
+    }
+}
+
 /* What groups have committed for a topic goes with it. */
 static void test_offsets_go_with_their_topic(void **state)
 {
@@ -738,6 +794,7 @@ int main(void)
         TEST(test_a_session_tells_what_is_new),
         TEST(test_versions_from_the_future),
         TEST(test_offsets_survive_a_restart),
+        TEST(test_compressed_offsets_are_loaded),
         TEST(test_offsets_go_with_their_topic),
         TEST(test_a_group_survives_a_restart),
         TEST(test_a_slow_disk_outlasts_a_produce),

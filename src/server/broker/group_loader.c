@@ -1,5 +1,6 @@
 #include "server/broker/group_loader.h"
 
+#include "broker/record_unpacker.h"
 #include "server/broker/broker_server.h"
 
 enum { piece_bytes = 1 << 20, arena_bytes = 1 << 20 };
@@ -23,9 +24,12 @@ static void give_memory(struct group_loader *loader)
     struct heap *heap = server_of(loader)->heap;
     heap_give(heap, loader->buffer);
     heap_give(heap, loader->arena_memory);
+    heap_give(heap, loader->unpacked);
     loader->buffer = NULL;
     loader->arena_memory = NULL;
+    loader->unpacked = NULL;
     loader->buffer_capacity = 0;
+    loader->unpacked_capacity = 0;
 }
 
 void group_loader_deinit(struct group_loader *loader)
@@ -127,7 +131,49 @@ static enum err apply(struct group_loader *loader, const struct group_record_dec
     return ERR_OK;
 }
 
-static const char *take_batch(struct group_loader *loader, const struct record_batch *batch,
+/* Room for more than size bytes. */
+static enum err reserve_unpacked(struct group_loader *loader, size_t size)
+{
+    const size_t limit = (size_t)server_of(loader)->config->unpacked_batch_bytes_max;
+    if (size < loader->unpacked_capacity)
+        return ERR_OK;
+    if (size > limit)
+        return ERR_LIMIT;
+    const size_t capacity = max_size(2 * size, piece_bytes);
+    uint8_t *unpacked = heap_resize(server_of(loader)->heap, loader->unpacked, capacity);
+    if (unpacked == NULL)
+        return ERR_NO_MEMORY;
+    loader->unpacked = unpacked;
+    loader->unpacked_capacity = capacity;
+    return ERR_OK;
+}
+
+/* Apache's broker compresses these records if offsets.topic.compression.codec says so. Makes of
+ * batch and bytes what they were before; bytes lend until the next batch. */
+static enum err unpack(struct group_loader *loader, struct record_batch *batch, struct slice *bytes)
+{
+    struct record_unpacker unpacker;
+    size_t size = record_batch_header_bytes;
+    size_t piece = 0;
+    enum err err =
+        record_unpacker_init(&unpacker, server_of(loader)->heap, record_batch_codec(batch),
+                             slice_skip(*bytes, record_batch_header_bytes));
+    do {
+        if (err == ERR_OK)
+            err = reserve_unpacked(loader, size);
+        if (err == ERR_OK)
+            err = record_unpacker_next(&unpacker, loader->unpacked + size,
+                                       loader->unpacked_capacity - size, &piece);
+        size += piece;
+    } while (err == ERR_OK && piece > 0);
+    record_unpacker_deinit(&unpacker);
+    batch->attributes = (int16_t)(batch->attributes & ~RECORD_CODEC_MASK);
+    batch->size = (uint32_t)size;
+    *bytes = slice_of(loader->unpacked, size);
+    return err;
+}
+
+static const char *take_batch(struct group_loader *loader, struct record_batch *batch,
                               struct slice bytes)
 {
     struct record_walk walk;
@@ -136,7 +182,9 @@ static const char *take_batch(struct group_loader *loader, const struct record_b
     if (batch->magic != record_batch_magic || (batch->attributes & RECORD_CONTROL) != 0)
         return NULL;
     if (record_batch_codec(batch) != CODEC_NONE)
-        return "a compressed batch, which is not served here";
+        err = unpack(loader, batch, &bytes);
+    if (err != ERR_OK)
+        return err_text(err);
     if (loader->arena_memory == NULL)
         loader->arena_memory = heap_take(server_of(loader)->heap, arena_bytes);
     if (loader->arena_memory == NULL)

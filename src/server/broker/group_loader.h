@@ -22,7 +22,9 @@ struct group_loader {
     uint8_t *buffer;
     size_t buffer_capacity;
     uint8_t *arena_memory; /* For the arrays of one record. */
-    uint32_t filled;       /* Bytes of the piece that are in the buffer. */
+    uint8_t *unpacked;     /* Records of a compressed batch, behind room for a header. */
+    size_t unpacked_capacity;
+    uint32_t filled; /* Bytes of the piece that are in the buffer. */
     int64_t offset;
     int64_t end_offset;
     uint64_t record_count;
