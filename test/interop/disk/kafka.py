@@ -35,7 +35,7 @@ def dump(t, journals, kind):
     t.check(found > 0, f"{kind}: DumpLogSegments finds records", found)
 
 
-def hand_over(t, first, second, end):
+def hand_over(t, first, second, end, **settings):
     """`first` writes, commits and ends by `end`; `second` serves all of it, resumes the group, goes on, hands back."""
     keeper = t.keeper("apache", name=f"keeper-{end}")
     directory = t.directory / f"broker-{end}"
@@ -45,7 +45,7 @@ def hand_over(t, first, second, end):
 
     def start(kind):
         made = server.broker(t, kind, f"{kind}-{end}", directory, port, keeper.address, log__segment__bytes=300_000,
-                             offsets__topic__num__partitions=3, zookeeper__session__timeout__ms=4000)
+                             offsets__topic__num__partitions=3, zookeeper__session__timeout__ms=4000, **settings)
         return made.start()
 
     def read(broker, what):
