@@ -70,24 +70,36 @@ enum sim_keeper_connect sim_keeper_client_connect(struct sim_keeper_client *clie
     return is_new ? SIM_KEEPER_NEW : SIM_KEEPER_RESUMED;
 }
 
+static bool send_request(struct sim_keeper_client *client, const struct wire_writer *writer)
+{
+    if (client->on_request != NULL)
+        client->on_request(client->context, slice_of(client->frame + 4, writer->used - 4));
+    return send_frame(client, writer);
+}
+
+int32_t sim_keeper_client_send_as(struct sim_keeper_client *client, int32_t xid, int32_t type,
+                                  const struct wire_record *record, const void *value)
+{
+    struct wire_writer writer = start_frame(client);
+    wire_put_i32(&writer, xid);
+    wire_put_i32(&writer, type);
+    if (record != NULL)
+        wire_encode(record, 0, value, &writer);
+    return send_request(client, &writer) ? xid : 0;
+}
+
 int32_t sim_keeper_client_send(struct sim_keeper_client *client, int32_t type,
                                const struct wire_record *record, const void *value)
+{
+    return sim_keeper_client_send_as(client, ++client->xid, type, record, value);
+}
+
+int32_t sim_keeper_client_send_multi(struct sim_keeper_client *client, int32_t type,
+                                     const struct sim_keeper_part *parts, uint32_t part_count)
 {
     struct wire_writer writer = start_frame(client);
     wire_put_i32(&writer, ++client->xid);
     wire_put_i32(&writer, type);
-    if (record != NULL)
-        wire_encode(record, 0, value, &writer);
-    return send_frame(client, &writer) ? client->xid : 0;
-}
-
-int32_t sim_keeper_client_send_multi(struct sim_keeper_client *client,
-                                     const struct sim_keeper_part *parts, uint32_t part_count)
-{
-    enum { type_multi = 14 };
-    struct wire_writer writer = start_frame(client);
-    wire_put_i32(&writer, ++client->xid);
-    wire_put_i32(&writer, type_multi);
     for (uint32_t index = 0; index < part_count; index++) {
         const struct zk_multi_header header = {.type = parts[index].type, .err = -1};
         wire_encode(&zk_multi_header_wire, 0, &header, &writer);
@@ -95,7 +107,7 @@ int32_t sim_keeper_client_send_multi(struct sim_keeper_client *client,
     }
     const struct zk_multi_header end = {.type = -1, .done = true, .err = -1};
     wire_encode(&zk_multi_header_wire, 0, &end, &writer);
-    return send_frame(client, &writer) ? client->xid : 0;
+    return send_request(client, &writer) ? client->xid : 0;
 }
 
 bool sim_keeper_client_receive(struct sim_keeper_client *client, struct sim_keeper_reply *reply,

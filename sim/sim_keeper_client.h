@@ -28,6 +28,9 @@ struct sim_keeper_client {
     int32_t timeout_ms;
     int64_t last_zxid;
     int32_t xid;
+    /* Sees each request, from its header on, before it leaves. May be NULL. */
+    void (*on_request)(void *context, struct slice request);
+    void *context;
 };
 
 enum { sim_keeper_frame_bytes = 1 << 16 };
@@ -50,13 +53,17 @@ enum sim_keeper_connect sim_keeper_client_connect(struct sim_keeper_client *clie
 int32_t sim_keeper_client_send(struct sim_keeper_client *client, int32_t type,
                                const struct wire_record *record, const void *value);
 
-/* A multi of parts. */
+/* The same with an xid that says what it is: a ping (-2), an auth packet (-4), watches (-8). */
+int32_t sim_keeper_client_send_as(struct sim_keeper_client *client, int32_t xid, int32_t type,
+                                  const struct wire_record *record, const void *value);
+
+/* A multi, or a multi_read, of parts. */
 struct sim_keeper_part {
     int32_t type;
     const struct wire_record *record;
     const void *value;
 };
-int32_t sim_keeper_client_send_multi(struct sim_keeper_client *client,
+int32_t sim_keeper_client_send_multi(struct sim_keeper_client *client, int32_t type,
                                      const struct sim_keeper_part *parts, uint32_t part_count);
 
 /* The next reply or event. False: nothing in time, or the connection is broken. */

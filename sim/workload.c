@@ -3,8 +3,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const struct sim_workload *const workloads[] = {&workload_journal, &workload_keeper,
-                                                       &workload_broker, &workload_partition, NULL};
+static const struct sim_workload *const workloads[] = {&workload_journal,   &workload_keeper,
+                                                       &workload_model,     &workload_broker,
+                                                       &workload_partition, NULL};
 
 const struct sim_workload *const *sim_workload_all(void)
 {

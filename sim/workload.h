@@ -44,6 +44,7 @@ struct sim_workload {
 extern const struct sim_workload workload_broker;
 extern const struct sim_workload workload_journal;
 extern const struct sim_workload workload_keeper;
+extern const struct sim_workload workload_model;
 extern const struct sim_workload workload_partition;
 
 /* NULL: no workload of this name. */

@@ -339,9 +339,10 @@ static void send_write(struct player *player)
     for (uint32_t index = 0; index < ask->part_count; index++)
         parts[index] =
             make_part(player, &ask->parts[index], ask->number, paths[index], &records[index]);
-    ask->xid = ask->is_multi ? sim_keeper_client_send_multi(&player->client, parts, ask->part_count)
-                             : sim_keeper_client_send(&player->client, parts[0].type,
-                                                      parts[0].record, parts[0].value);
+    ask->xid = ask->is_multi
+                   ? sim_keeper_client_send_multi(&player->client, OP_MULTI, parts, ask->part_count)
+                   : sim_keeper_client_send(&player->client, parts[0].type, parts[0].record,
+                                            parts[0].value);
 }
 
 static void send_sequence(struct player *player)

@@ -52,6 +52,16 @@ static void test_keeper(void **state)
         assert_crash_points(&workload_keeper, seed, true);
 }
 
+static void test_model(void **state)
+{
+    (void)state;
+    assert_seeds(&workload_model, 1, 80);
+    struct sim_workload shorter = workload_model;
+    shorter.steps = 15;
+    for (uint64_t seed = 1; seed <= 2; seed++)
+        assert_crash_points(&shorter, seed, true);
+}
+
 static void test_broker(void **state)
 {
     (void)state;
@@ -65,9 +75,8 @@ static void test_broker(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_journal),
-        cmocka_unit_test(test_partition),
-        cmocka_unit_test(test_keeper),
+        cmocka_unit_test(test_journal), cmocka_unit_test(test_partition),
+        cmocka_unit_test(test_keeper),  cmocka_unit_test(test_model),
         cmocka_unit_test(test_broker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
