@@ -59,9 +59,20 @@ void keeper_history_hear(struct keeper_history *history, struct history_connecti
     connection->frames[connection->frame_count++] = frame;
 }
 
-void keeper_history_applied(struct keeper_history *history, int64_t zxid, uint64_t now_ns)
+void keeper_history_start(struct keeper_history *history, int64_t zxid, uint64_t now_ns)
 {
-    assert(zxid < history_zxid_count_max);
-    while (history->zxid_applied < zxid)
+    assert(history->life_count < history_life_count_max);
+    history->up_ns[history->life_count++] = now_ns;
+    history->zxid_prepared = history->zxid_applied;
+    keeper_history_note(history, (struct history_progress){zxid, zxid}, now_ns);
+}
+
+void keeper_history_note(struct keeper_history *history, struct history_progress progress,
+                         uint64_t now_ns)
+{
+    assert(progress.zxid_prepared < history_zxid_count_max);
+    while (history->zxid_prepared < progress.zxid_prepared)
+        history->prepared_ns[++history->zxid_prepared] = now_ns;
+    while (history->zxid_applied < progress.zxid_applied)
         history->applied_ns[++history->zxid_applied] = now_ns;
 }

@@ -65,6 +65,8 @@ struct keeper_history {
     uint32_t life_count;
     uint64_t applied_ns[history_zxid_count_max]; /* When the server showed a zxid, at the latest. */
     int64_t zxid_applied;
+    uint64_t prepared_ns[history_zxid_count_max]; /* When it was decided, at the latest. */
+    int64_t zxid_prepared;
     bool was_full; /* The disk was, at some time: writes may be refused. */
 };
 
@@ -78,7 +80,15 @@ void keeper_history_ask(struct keeper_history *history, struct history_connectio
 void keeper_history_hear(struct keeper_history *history, struct history_connection *connection,
                          struct history_frame frame);
 
-/* The server has applied everything up to zxid. */
-void keeper_history_applied(struct keeper_history *history, int64_t zxid, uint64_t now_ns);
+/* The server begins to serve, with everything up to zxid applied. */
+void keeper_history_start(struct keeper_history *history, int64_t zxid, uint64_t now_ns);
+
+/* How far it is. What was prepared and not applied before may be forgotten by the next start. */
+struct history_progress {
+    int64_t zxid_prepared;
+    int64_t zxid_applied;
+};
+void keeper_history_note(struct keeper_history *history, struct history_progress progress,
+                         uint64_t now_ns);
 
 #endif

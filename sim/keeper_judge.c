@@ -11,7 +11,6 @@ enum {
     log_count_max = 256,
     log_arena_bytes = 64 << 20,
     slack_ms = 2000,
-    write_ms_max = 30000, /* From the log to the tree, on a disk that stalls. */
 };
 
 static const uint64_t ns_per_ms = 1000000;
@@ -116,8 +115,10 @@ static struct history_request *find_request(struct judge *judge, const struct tx
     return NULL;
 }
 
-/* Later connections of a session take over: nothing of an older one is done after that. */
-static bool has_moved_on(const struct judge *judge, const struct keeper_witness *who)
+/* Later connections of a session take over: of an older one nothing is done that was sent after
+ * that, or behind what a later one has done. */
+static bool has_moved_on(const struct judge *judge, const struct keeper_witness *who,
+                         const struct history_request *request)
 {
     bool is_later = false;
     for (uint32_t index = 0; index < judge->trial.history->connection_count; index++) {
@@ -127,7 +128,7 @@ static bool has_moved_on(const struct judge *judge, const struct keeper_witness 
             return true;
         is_later |= witness == who;
     }
-    return false;
+    return request->sent_ns > who->moved_ns;
 }
 
 static int32_t min_i32(int32_t a, int32_t b)
@@ -161,7 +162,7 @@ static bool was_heard(const struct keeper_witness *witness, uint32_t index, int6
 static uint64_t heard_ns(const struct judge *judge, int64_t session_id, int64_t zxid,
                          int32_t *timeout_ms)
 {
-    const uint64_t limit_ns = keeper_trial_applied_ns(&judge->trial, zxid);
+    const uint64_t limit_ns = judge->trial.history->prepared_ns[zxid];
     uint64_t heard = 0;
     for (uint32_t index = 0; index < judge->trial.history->life_count; index++)
         if (judge->trial.history->up_ns[index] <
@@ -193,7 +194,7 @@ static void judge_expiry(struct judge *judge, const struct txn *txn)
         return; /* Nobody's; or once more. */
     int32_t timeout_ms = session->timeout_ms;
     const uint64_t heard = heard_ns(judge, txn->session_id, txn->zxid, &timeout_ms);
-    const uint64_t ended = keeper_trial_applied_ns(&judge->trial, txn->zxid);
+    const uint64_t ended = judge->trial.history->prepared_ns[txn->zxid];
     const uint64_t timeout_ns = (uint64_t)timeout_ms * ns_per_ms;
     if (ended < heard + timeout_ns - timeout_ns / 500)
         keeper_trial_wrong(
@@ -234,11 +235,8 @@ static void judge_reap(struct judge *judge, const struct txn *txn)
 {
     char path[model_path_bytes];
     MODEL_TEXT(path, txn->op.path);
-    int64_t seen = txn->zxid - 1;
-    while (seen > 0 && keeper_trial_applied_ns(&judge->trial, seen) + write_ms_max * ns_per_ms >
-                           keeper_trial_applied_ns(&judge->trial, txn->zxid))
-        seen--;
-    const struct model_reap reap = {path, txn->zxid, seen, txn->time_ms};
+    const struct model_reap reap = {path, txn->zxid,
+                                    keeper_trial_seen_zxid(&judge->trial, txn->zxid), txn->time_ms};
     const char *why = txn->session_id != 0 ? "is deleted for somebody"
                                            : keeper_model_reap(&judge->trial.model, &reap);
     if (why != NULL)
@@ -273,9 +271,6 @@ static void judge_request(struct judge *judge, const struct txn *txn,
     assert(op_count <= model_part_count_max);
     for (int32_t index = 0; index < op_count; index++)
         logged_codes[index] = ops[index].type == OP_ERROR ? ops[index].code : CODE_OK;
-    int64_t applied = txn->zxid - 1;
-    while (applied > 0 && keeper_trial_applied_ns(&judge->trial, applied) >= request->sent_ns)
-        applied--;
     keeper_witness_ids(&judge->trial, who, (uint32_t)(request - who->connection->requests), &ids);
     const struct model_request work = {.session_id = txn->session_id,
                                        .type = request->type,
@@ -283,7 +278,8 @@ static void judge_request(struct judge *judge, const struct txn *txn,
                                        .ids = &ids,
                                        .zxid = txn->zxid,
                                        .time_ms = txn->time_ms,
-                                       .applied_zxid = applied,
+                                       .applied_zxid =
+                                           keeper_trial_seen_zxid(&judge->trial, txn->zxid),
                                        .logged_codes = logged_codes};
     keeper_model_write(&judge->trial.model, &work, &judge->trial.answers);
     if ((uint32_t)op_count != judge->trial.answers.count)
@@ -328,7 +324,7 @@ static void judge_txn(struct judge *judge, const struct txn *txn)
                            "zxid %" PRId64 " (%s, session 0x%" PRIx64
                            ", xid %d) is what nobody asked for",
                            txn->zxid, op_name(txn->op.type), (uint64_t)txn->session_id, txn->cxid);
-    } else if (has_moved_on(judge, who)) {
+    } else if (has_moved_on(judge, who, request)) {
         if (txn->op.type != OP_ERROR || txn->op.code != CODE_SESSION_MOVED)
             keeper_trial_wrong(&judge->trial,
                                "zxid %" PRId64 " is of a connection whose session has moved",
@@ -404,6 +400,11 @@ static void add_witness(struct judge *judge, uint32_t index)
         witness->may_be_ending |= judge->txns[at].op.type == OP_CLOSE_SESSION &&
                                   judge->txns[at].session_id == connection->session_id;
     judge_dial(judge, witness);
+    for (uint32_t before = 0; before < index; before++)
+        if (connection->outcome == HISTORY_OPEN &&
+            judge->witnesses[before]->connection->session_id == connection->session_id)
+            judge->witnesses[before]->moved_ns =
+                min_u64(judge->witnesses[before]->moved_ns, connection->answered_ns);
 }
 
 /* ---- The end. ---- */

@@ -29,6 +29,14 @@ uint64_t keeper_trial_applied_ns(const struct keeper_trial *trial, int64_t zxid)
     return zxid <= trial->history->zxid_applied ? trial->history->applied_ns[zxid] : UINT64_MAX;
 }
 
+int64_t keeper_trial_seen_zxid(const struct keeper_trial *trial, int64_t zxid)
+{
+    int64_t seen = zxid - 1;
+    while (seen > 0 && keeper_trial_applied_ns(trial, seen) >= trial->history->prepared_ns[zxid])
+        seen--;
+    return seen;
+}
+
 /* ---- Who a connection is. ---- */
 
 static void ids_of_address(const struct keeper_witness *witness, struct model_ids *ids)
@@ -455,6 +463,10 @@ static void judge_times(struct keeper_trial *trial, const struct keeper_witness 
     const struct history_request *request = &witness->connection->requests[witness->request];
     if (keeper_trial_applied_ns(trial, frame->zxid) > frame->received_ns)
         differ(trial, witness, frame, "told before it was durable");
+    /* What was decided before a sync was sent is there when it is answered. */
+    const bool is_sync = request->type == OP_SYNC && frame->zxid < trial->history->zxid_applied;
+    if (is_sync && trial->history->prepared_ns[frame->zxid + 1] < request->sent_ns)
+        differ(trial, witness, frame, "a sync that overtakes a write");
     if (!keeper_trial_is_write(request->type) &&
         keeper_trial_applied_ns(trial, frame->zxid + 1) < request->sent_ns)
         differ(trial, witness, frame, "a state older than what was there when it was asked");
@@ -467,6 +479,8 @@ static void judge_reply(struct keeper_trial *trial, struct keeper_witness *witne
     char why[keeper_answer_why_bytes] = "";
     struct model_ids ids;
     trial->count.replies++;
+    if (request->sent_ns > witness->moved_ns)
+        differ(trial, witness, frame, "answered, though its session has moved");
     if (witness->is_expired && !keeper_trial_is_write(request->type) &&
         frame->code != CODE_SESSION_EXPIRED)
         differ(trial, witness, frame, "answered, though its session has expired");
@@ -560,7 +574,7 @@ void keeper_witness_pump(struct keeper_trial *trial, struct keeper_witness *witn
 void keeper_witness_init(struct keeper_witness *witness, struct keeper_trial *trial,
                          struct heap *heap, struct history_connection *connection)
 {
-    *witness = (struct keeper_witness){.connection = connection};
+    *witness = (struct keeper_witness){.connection = connection, .moved_ns = UINT64_MAX};
     uint32_t at = 0;
     witness->answers = heap_take(heap, (connection->request_count + 1) * sizeof(uint32_t));
     assert(witness->answers != NULL);

@@ -42,6 +42,7 @@ struct keeper_witness {
     bool was_told;      /* Of the change at hand. */
     bool is_expired;    /* An answer said so: then all later ones do. */
     bool may_be_ending; /* The log ends its session, somewhere. */
+    uint64_t moved_ns;  /* Its session was on a later connection by then; UINT64_MAX: never. */
     struct keeper_expected_event expected[keeper_witness_expected_count_max];
     uint32_t expected_count;
 };
@@ -67,6 +68,9 @@ void keeper_trial_wrong(struct keeper_trial *trial, const char *format, ...) PRI
 
 /* When the server had applied a zxid, at the latest; UINT64_MAX: never. */
 uint64_t keeper_trial_applied_ns(const struct keeper_trial *trial, int64_t zxid);
+
+/* What was certainly applied when a transaction was decided. */
+int64_t keeper_trial_seen_zxid(const struct keeper_trial *trial, int64_t zxid);
 
 /* Whether it takes a transaction. */
 bool keeper_trial_is_write(int32_t type);
