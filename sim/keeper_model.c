@@ -348,6 +348,21 @@ static void trigger_parent(struct keeper_model *model, const char *path)
         parent, &find(model, parent)->acl);
 }
 
+/* A change of the znode, decided when seen_zxid was applied. */
+static void note_change(struct model_znode *znode, int64_t seen_zxid, int64_t zxid)
+{
+    if (znode->bereaved_zxid > seen_zxid)
+        znode->bereaved_zxid = zxid;
+}
+
+static void note_change_of_parent(struct keeper_model *model, const char *path, int64_t seen_zxid,
+                                  int64_t zxid)
+{
+    char parent[model_path_bytes];
+    model_parent(path, parent);
+    note_change(find(model, parent), seen_zxid, zxid);
+}
+
 static void remove_znode(struct keeper_model *model, struct model_znode *znode, int64_t zxid)
 {
     const struct model_znode removed = *znode;
@@ -413,6 +428,7 @@ const char *keeper_model_reap(struct keeper_model *model, const struct model_rea
         return "never had a child";
     if (znode->kind == MODEL_TTL && !is_spent(znode, reap))
         return "has time to live left";
+    note_change_of_parent(model, reap->path, reap->seen_zxid, reap->zxid);
     remove_znode(model, znode, reap->zxid);
     return NULL;
 }
@@ -471,6 +487,7 @@ static void make_znode(struct keeper_model *model, const struct model_request *r
                 answer->path, acl);
     model_parent(answer->path, parent_path);
     struct model_znode *parent = find(model, parent_path);
+    note_change(parent, request->applied_zxid, request->zxid);
     parent->creates++;
     parent->pzxid = request->zxid;
     trigger_parent(model, answer->path);
@@ -537,6 +554,7 @@ static int32_t do_delete(struct keeper_model *model, const struct model_request 
     /* While the end of its children's session is not applied yet, they may still be counted. */
     if (logged_code == CODE_NOT_EMPTY && znode->bereaved_zxid > request->applied_zxid)
         return CODE_NOT_EMPTY;
+    note_change_of_parent(model, path, request->applied_zxid, request->zxid);
     remove_znode(model, znode, request->zxid);
     return CODE_OK;
 }
@@ -560,6 +578,7 @@ static int32_t do_set_data(struct keeper_model *model, const struct model_reques
     memmove(&znode->mtimes[1], &znode->mtimes[0], sizeof znode->mtimes - sizeof znode->mtimes[0]);
     znode->mtimes[0] = znode->mtime;
     znode->data = set->data;
+    note_change(znode, request->applied_zxid, request->zxid);
     znode->version++;
     znode->mzxid = request->zxid;
     znode->mtime = request->time_ms;
@@ -589,6 +608,7 @@ static int32_t do_set_acl(struct keeper_model *model, const struct model_request
     if (set->version != -1 && set->version != znode->aversion)
         return CODE_BAD_VERSION;
     znode->acl = acl;
+    note_change(znode, request->applied_zxid, request->zxid);
     znode->aversion++;
     answer->stat = stat_of(model, znode);
     return CODE_OK;

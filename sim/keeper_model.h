@@ -52,7 +52,8 @@ struct model_znode {
     int64_t mtimes[4]; /* The latest ones before, latest first. */
     int32_t version, aversion;
     int32_t creates;        /* Of children, ever: the next sequential number. */
-    int64_t bereaved_zxid;  /* The latest end of a session that took a child. */
+    int64_t bereaved_zxid;  /* The latest end of a session that took a child, or change that was
+                             * decided while that was not applied: it counts the child still. */
     int64_t childless_zxid; /* When the latest child went; as of its own creation. */
 };
 
