@@ -15,6 +15,7 @@
 
 #include "keeper/auth_set.h"
 #include "keeper/pending.h"
+#include "keeper/quota.h"
 #include "keeper/session_table.h"
 #include "keeper/tree.h"
 #include "keeper/txn.h"
@@ -58,6 +59,7 @@ struct keeper {
     int64_t session_id_next;
     struct keeper_room path_room;  /* For the path of a znode. */
     struct keeper_room quota_room; /* For names of a quota. */
+    struct quota_breach breach;    /* Of the request that was prepared last; its path is lent. */
 };
 
 /* A client's connection as the core knows it: a part of the server's own struct. */

@@ -108,7 +108,12 @@ static enum code check_quota(const struct preparation *work, struct slice path,
     if (room == NULL)
         return CODE_SYSTEM_ERROR;
     const struct quota_znodes quota = quota_find(&work->keeper->tree, path, room);
-    return quota_forbids(quota, change) ? CODE_QUOTA_EXCEEDED : CODE_OK;
+    const struct quota_breach breach = quota_judge(quota, change);
+    if (breach.kind == QUOTA_NONE)
+        return CODE_OK;
+    work->keeper->breach = breach;
+    work->keeper->breach.path = quota_path(quota, room);
+    return breach.is_hard ? CODE_QUOTA_EXCEEDED : CODE_OK;
 }
 
 static bool is_special(struct slice path)
@@ -861,6 +866,7 @@ enum code keeper_prepare(struct keeper *keeper, const struct keeper_request *req
     };
     const struct preparation work = {keeper, request, arena, txn};
     enum code refusal = CODE_OK;
+    keeper->breach = (struct quota_breach){0};
     pending_begin(&keeper->pending, arena, txn->zxid);
     enum code code = prepare(&work, &refusal);
     if (code == CODE_OK && txn_codec_entry_bytes(txn) > (size_t)keeper->options.record_bytes_max)

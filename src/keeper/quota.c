@@ -124,20 +124,37 @@ bool quota_is_usage(struct slice path, struct slice *counted)
 
 /* --- counting --- */
 
-/* A hard limit forbids; a soft one, which Apache's server mentions in its log, does not. */
-static bool breaks(int64_t used, int64_t change, int64_t hard_limit)
+struct limits {
+    int64_t soft;
+    int64_t hard;
+};
+
+static struct quota_breach judge(enum quota_kind kind, int64_t used, int64_t change,
+                                 struct limits limits)
 {
-    return change != 0 && hard_limit > -1 && used + change > hard_limit;
+    const bool is_hard = limits.hard > -1;
+    const int64_t limit = is_hard ? limits.hard : limits.soft;
+    if (change == 0 || limit <= -1 || used + change <= limit)
+        return (struct quota_breach){0};
+    return (struct quota_breach){kind, is_hard, used + change, limit, SLICE_NULL};
 }
 
-bool quota_forbids(struct quota_znodes quota, struct quota_change change)
+struct quota_breach quota_judge(struct quota_znodes quota, struct quota_change change)
 {
     if (quota.limits == NULL || quota.usage == NULL)
-        return false;
+        return (struct quota_breach){0};
     const struct quota limits = quota_parse(tree_data(quota.limits));
     const struct quota used = quota_parse(tree_data(quota.usage));
-    return breaks(used.count, change.count, limits.count_hard_limit) ||
-           breaks(used.bytes, change.bytes, limits.bytes_hard_limit);
+    const struct quota_breach count = judge(QUOTA_COUNT, used.count, change.count,
+                                            (struct limits){limits.count, limits.count_hard_limit});
+    const struct quota_breach bytes = judge(QUOTA_BYTES, used.bytes, change.bytes,
+                                            (struct limits){limits.bytes, limits.bytes_hard_limit});
+    return count.kind == QUOTA_NONE || (bytes.is_hard && !count.is_hard) ? bytes : count;
+}
+
+struct slice quota_path(struct quota_znodes quota, const uint8_t *room)
+{
+    return slice_of(room + root_bytes, tree_path_bytes(quota.limits) - root_bytes - limits_bytes);
 }
 
 enum err quota_add(struct tree *tree, struct quota_znodes quota, struct quota_change change)

@@ -40,8 +40,23 @@ size_t quota_name_bytes(struct slice path);
 /* The quota that counts path; room has quota_name_bytes(path) bytes. */
 struct quota_znodes quota_find(const struct tree *tree, struct slice path, uint8_t *room);
 
-/* Whether the change would break a hard limit of the quota. */
-bool quota_forbids(struct quota_znodes quota, struct quota_change change);
+enum quota_kind { QUOTA_NONE, QUOTA_COUNT, QUOTA_BYTES };
+
+/* A limit that a change would break. */
+struct quota_breach {
+    enum quota_kind kind; /* QUOTA_NONE: it breaks none. */
+    bool is_hard;         /* The change is refused; otherwise people are told. */
+    int64_t used;         /* After the change. */
+    int64_t limit;
+    struct slice path; /* Where the quota is; lent by who judged. */
+};
+
+/* The limit that the change would break, a hard one first. As in Apache's server, a soft limit
+ * beside a hard one of its kind is never looked at. */
+struct quota_breach quota_judge(struct quota_znodes quota, struct quota_change change);
+
+/* Of which path the quota is; lends room, which quota_find was called with. */
+struct slice quota_path(struct quota_znodes quota, const uint8_t *room);
 
 /* Adds the change to what is used. ERR_NO_MEMORY. */
 MUST_CHECK enum err quota_add(struct tree *tree, struct quota_znodes quota,

@@ -130,6 +130,37 @@ static void soft_limits_do_not(void **state)
     add_quota("/a", "count=1,bytes=1");
     assert_int_equal(create("/a/x", "1234"), CODE_OK);
     uses("/a", "count=2,bytes=6");
+    const struct quota_breach *breach = &driver.keeper.breach;
+    assert_int_equal(breach->kind, QUOTA_COUNT);
+    assert_int_equal(breach->used, 2);
+    assert_int_equal(breach->limit, 1);
+    assert_false(breach->is_hard);
+    assert_int_equal(driver_set(&driver, 0, "/a", "123", -1), CODE_OK);
+    assert_int_equal(breach->kind, QUOTA_BYTES);
+    assert_int_equal(breach->used, 7);
+    assert_int_equal(create("/b", ""), CODE_OK);
+    assert_int_equal(breach->kind, QUOTA_NONE);
+}
+
+/* Which breach is told, and of which path. */
+static void a_hard_limit_is_told_first(void **state)
+{
+    (void)state;
+    uint8_t room[256];
+    assert_int_equal(create("/a", "12"), CODE_OK);
+    assert_int_equal(create("/a/x", ""), CODE_OK);
+    add_quota("/a", "count=1,bytes=1=;byteHardLimit=5");
+    const struct quota_znodes quota =
+        quota_find(&driver.keeper.tree, SLICE_LITERAL("/a/x/y"), room);
+    assert_true(slice_equal_text(quota_path(quota, room), "/a"));
+    struct quota_breach breach = quota_judge(quota, (struct quota_change){1, 4});
+    assert_int_equal(breach.kind, QUOTA_BYTES);
+    assert_true(breach.is_hard && breach.used == 6 && breach.limit == 5);
+    /* The soft limit of bytes is not looked at beside the hard one. */
+    breach = quota_judge(quota, (struct quota_change){1, 1});
+    assert_int_equal(breach.kind, QUOTA_COUNT);
+    assert_false(breach.is_hard);
+    assert_int_equal(quota_judge(quota, (struct quota_change){0, 3}).kind, QUOTA_NONE);
 }
 
 static void odd_quotas_do_no_harm(void **state)
@@ -153,9 +184,13 @@ static void odd_quotas_do_no_harm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(texts_of_apache),          TEST(trap_10_usage_is_kept_without_transactions),
-        TEST(the_nearest_quota_counts), TEST(hard_limits_forbid),
-        TEST(soft_limits_do_not),       TEST(odd_quotas_do_no_harm),
+        TEST(texts_of_apache),
+        TEST(trap_10_usage_is_kept_without_transactions),
+        TEST(the_nearest_quota_counts),
+        TEST(hard_limits_forbid),
+        TEST(soft_limits_do_not),
+        TEST(odd_quotas_do_no_harm),
+        TEST(a_hard_limit_is_told_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 
 /* What a transaction may need beyond its request: names, expanded access lists, headers, and a
  * fresh block of the record pool. */
-enum { record_slack_bytes = 2 * record_block_bytes };
+enum { record_slack_bytes = 2 * record_block_bytes, second_ms = 1000 };
 
 /* In one round of the loop. */
 enum { applied_count_max = 256 };
@@ -290,6 +290,23 @@ bool keeper_write_is_possible(struct keeper_server *server)
            admit(server, &(struct keeper_write_request){.is_essential = true}) == CODE_OK;
 }
 
+/* At most one line a second, so that a flood of writes is not a flood of lines. */
+static void tell_breach(struct keeper_server *server)
+{
+    const struct quota_breach *breach = &server->keeper.breach;
+    const uint64_t now_ms = (uint64_t)keeper_server_now_ms(server);
+    server->quota_untold++;
+    if (server->quota_line_ms != 0 && now_ms < server->quota_line_ms + second_ms)
+        return;
+    const char *kind = breach->kind == QUOTA_COUNT ? "count" : "bytes";
+    diag_warn(
+        server->shard->diag, "quota exceeded: %" SLICE_FORMAT " [current %s=%lld, %s limit=%lld]%s",
+        SLICE_ARGS(breach->path), kind, (long long)breach->used, breach->is_hard ? "hard" : "soft",
+        (long long)breach->limit, server->quota_untold > 1 ? ", and others" : "");
+    server->quota_line_ms = now_ms;
+    server->quota_untold = 0;
+}
+
 enum code keeper_write_start(struct keeper_server *server,
                              const struct keeper_write_request *request)
 {
@@ -304,6 +321,8 @@ enum code keeper_write_start(struct keeper_server *server,
     const struct keeper_request prepared = prepare_request(server, request);
     arena_reset(&server->arena);
     code = keeper_prepare(&server->keeper, &prepared, &server->arena, &txn);
+    if (server->keeper.breach.kind != QUOTA_NONE)
+        tell_breach(server);
     write->server = server;
     write->client = request->client;
     write->reply = request->reply;
