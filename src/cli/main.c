@@ -134,9 +134,13 @@ static int run(struct program *program)
     thread_block_signals();
     raise_open_file_limit();
     int status = exit_ok;
+    const struct service_options service = {
+        .io_choice = program->options.io_choice,
+        .diag_format = program->options.diag_format,
+        .diag_level_min = program->options.diag_level_min,
+    };
     for (uint32_t index = 0; index < program->service_count && status == exit_ok; index++)
-        if (service_start(program->services[index], &program->heap, program->options.io_choice) !=
-            ERR_OK)
+        if (service_start(program->services[index], &program->heap, service) != ERR_OK)
             status = exit_failed;
     if (status == exit_ok) {
         thread_wait_for_signal();
@@ -184,6 +188,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "rookery: %s is not understood\n\n%s", complaint, options_usage);
         return exit_invocation;
     }
+    program.sink.format = program.options.diag_format;
+    program.sink.diag.level_min = program.options.diag_level_min;
     switch (program.options.command) {
     case CLI_HELP: fputs(options_usage, stdout); return exit_ok;
     case CLI_VERSION: puts("rookery " ROOKERY_VERSION); return exit_ok;

@@ -6,8 +6,8 @@
 const char options_usage[] =
     "usage: rookery [OPTIONS]                     a keeper and a broker in one process, for trying "
     "out\n"
-    "       rookery [--io WORLD] keeper ZOO.CFG   the coordination service, with Apache's zoo.cfg\n"
-    "       rookery [--io WORLD] broker SERVER.PROPERTIES\n"
+    "       rookery [OPTIONS] keeper ZOO.CFG      the coordination service, with Apache's zoo.cfg\n"
+    "       rookery [OPTIONS] broker SERVER.PROPERTIES\n"
     "                                             the message log, with Apache's "
     "server.properties\n"
     "       rookery docs                          every setting of both files, as Markdown\n"
@@ -18,7 +18,9 @@ const char options_usage[] =
     "  --data DIRECTORY    where both keep their data (default ./rookery-data)\n"
     "  --keeper-port PORT  on 127.0.0.1 (default 2181)\n"
     "  --broker-port PORT  on 127.0.0.1 (default 9092)\n"
-    "  --io WORLD          auto, io_uring or libuv (default auto: io_uring where permitted)\n";
+    "  --io WORLD          auto, io_uring or libuv (default auto: io_uring where permitted)\n"
+    "  --diag FORMAT       text or json: the lines on standard error (default text)\n"
+    "  --diag-level LEVEL  debug, info, warn or error: the lowest that is told (default info)\n";
 
 static bool is(const char *word, const char *expected)
 {
@@ -40,17 +42,48 @@ static enum err parse_port(const char *text, uint16_t *port)
     return number > 0 ? ERR_OK : ERR_CONFIG;
 }
 
-static enum err parse_world(const char *text, enum io_choice *choice)
+/* The index of text among names, which NULL ends. */
+static enum err parse_name(const char *text, const char *const *names, uint32_t *choice)
 {
-    static const char *const names[] = {
-        [IO_CHOICE_AUTO] = "auto", [IO_CHOICE_URING] = "io_uring", [IO_CHOICE_UV] = "libuv"};
-    for (uint32_t index = 0; index < ARRAY_COUNT(names); index++) {
+    for (uint32_t index = 0; names[index] != NULL; index++) {
         if (is(text, names[index])) {
-            *choice = (enum io_choice)index;
+            *choice = index;
             return ERR_OK;
         }
     }
     return ERR_CONFIG;
+}
+
+static enum err parse_world(const char *text, enum io_choice *choice)
+{
+    static const char *const names[] = {
+        [IO_CHOICE_AUTO] = "auto", [IO_CHOICE_URING] = "io_uring", [IO_CHOICE_UV] = "libuv", NULL};
+    uint32_t index = 0;
+    const enum err err = parse_name(text, names, &index);
+    *choice = (enum io_choice)index;
+    return err;
+}
+
+static enum err parse_format(const char *text, enum diag_format *format)
+{
+    static const char *const names[] = {[DIAG_TEXT] = "text", [DIAG_JSON] = "json", NULL};
+    uint32_t index = 0;
+    const enum err err = parse_name(text, names, &index);
+    *format = (enum diag_format)index;
+    return err;
+}
+
+static enum err parse_level(const char *text, enum diag_level *level)
+{
+    static const char *const names[] = {[DIAG_DEBUG] = "debug",
+                                        [DIAG_INFO] = "info",
+                                        [DIAG_WARN] = "warn",
+                                        [DIAG_ERROR] = "error",
+                                        NULL};
+    uint32_t index = 0;
+    const enum err err = parse_name(text, names, &index);
+    *level = (enum diag_level)index;
+    return err;
 }
 
 static enum err parse_flag(struct options *options, const char *flag, const char *value)
@@ -63,13 +96,17 @@ static enum err parse_flag(struct options *options, const char *flag, const char
         return parse_port(value, &options->keeper_port);
     if (is(flag, "--broker-port"))
         return parse_port(value, &options->broker_port);
+    if (is(flag, "--diag"))
+        return parse_format(value, &options->diag_format);
+    if (is(flag, "--diag-level"))
+        return parse_level(value, &options->diag_level_min);
     return parse_world(value, &options->io_choice);
 }
 
 static bool is_flag(const char *word)
 {
     return is(word, "--data") || is(word, "--keeper-port") || is(word, "--broker-port") ||
-           is(word, "--io");
+           is(word, "--io") || is(word, "--diag") || is(word, "--diag-level");
 }
 
 static enum err parse_command(struct options *options, const char *word)
@@ -96,8 +133,10 @@ static bool takes_config(enum cli_command command)
 
 enum err options_parse(struct options *options, int argc, char **argv, const char **complaint)
 {
-    *options =
-        (struct options){.data_path = "rookery-data", .keeper_port = 2181, .broker_port = 9092};
+    *options = (struct options){.data_path = "rookery-data",
+                                .keeper_port = 2181,
+                                .broker_port = 9092,
+                                .diag_level_min = DIAG_INFO};
     for (int index = 1; index < argc; index++) {
         *complaint = argv[index];
         enum err err = ERR_CONFIG;

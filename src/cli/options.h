@@ -7,12 +7,15 @@
 
 #include "base/err.h"
 #include "io/io_create.h"
+#include "shard/diag_sink.h"
 
 enum cli_command { CLI_EMBEDDED, CLI_KEEPER, CLI_BROKER, CLI_DOCS, CLI_VERSION, CLI_HELP };
 
 struct options {
     enum cli_command command;
     enum io_choice io_choice;
+    enum diag_format diag_format;
+    enum diag_level diag_level_min;
     const char *config_path; /* CLI_KEEPER, CLI_BROKER. */
     const char *data_path;   /* CLI_EMBEDDED. */
     uint16_t keeper_port;    /* CLI_EMBEDDED. */

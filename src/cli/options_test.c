@@ -40,6 +40,25 @@ static void takes_flags_before_the_command(void **state)
     assert_string_equal(options.config_path, "zoo.cfg");
 }
 
+static void takes_the_form_of_diag_lines(void **state)
+{
+    (void)state;
+    struct options options;
+    const char *complaint;
+    char program[] = "rookery", diag[] = "--diag", json[] = "json", level[] = "--diag-level",
+         warn[] = "warn";
+    char *argv[] = {program, diag, json, level, warn};
+    assert_int_equal(options_parse(&options, 1, argv, &complaint), ERR_OK);
+    assert_int_equal(options.diag_format, DIAG_TEXT);
+    assert_int_equal(options.diag_level_min, DIAG_INFO);
+    assert_int_equal(options_parse(&options, 5, argv, &complaint), ERR_OK);
+    assert_int_equal(options.diag_format, DIAG_JSON);
+    assert_int_equal(options.diag_level_min, DIAG_WARN);
+    argv[2] = warn;
+    assert_int_equal(options_parse(&options, 3, argv, &complaint), ERR_CONFIG);
+    assert_string_equal(complaint, "--diag");
+}
+
 static void says_which_word_is_wrong(void **state)
 {
     (void)state;
@@ -62,6 +81,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_both_services_by_default),
         cmocka_unit_test(takes_flags_before_the_command),
+        cmocka_unit_test(takes_the_form_of_diag_lines),
         cmocka_unit_test(says_which_word_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,19 +19,20 @@ static void end(struct shard *shard, void *context)
     service->end(service);
 }
 
-enum err service_start(struct service *service, struct heap *heap, enum io_choice io_choice)
+enum err service_start(struct service *service, struct heap *heap, struct service_options options)
 {
-    const struct thread_options options = {
+    const struct thread_options thread = {
         .shard = {.name = service->name,
                   .heap_bytes_max = service->heap_bytes_max,
-                  .io_choice = io_choice,
-                  .diag_level_min = DIAG_INFO},
+                  .io_choice = options.io_choice,
+                  .diag_format = options.diag_format,
+                  .diag_level_min = options.diag_level_min},
         .start = start,
         .stop = stop,
         .end = end,
         .context = service,
     };
-    return thread_start(&service->thread, heap, options);
+    return thread_start(&service->thread, heap, thread);
 }
 
 void service_stop(struct service *service)

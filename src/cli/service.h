@@ -21,9 +21,15 @@ struct service {
     struct thread *thread; /* NULL: not running. */
 };
 
+struct service_options {
+    enum io_choice io_choice;
+    enum diag_format diag_format;
+    enum diag_level diag_level_min;
+};
+
 /* Starts the thread (its struct from heap) and waits until the server serves. */
 MUST_CHECK enum err service_start(struct service *service, struct heap *heap,
-                                  enum io_choice io_choice);
+                                  struct service_options options);
 
 /* Asks the server to stop and waits until it has; nothing if it does not run. */
 void service_stop(struct service *service);

@@ -12,6 +12,7 @@ enum err shard_init(struct shard *shard, struct shard_options options)
     enum err err = diag_sink_init(&shard->sink,
                                   (struct diag_sink_options){.name = options.name,
                                                              .path = options.diag_path,
+                                                             .format = options.diag_format,
                                                              .level_min = options.diag_level_min});
     if (err != ERR_OK) {
         diag_error(shard->diag, "cannot write to %s: %s", options.diag_path, err_text(err));

@@ -31,6 +31,7 @@ struct shard_options {
     size_t heap_bytes_max;
     enum io_choice io_choice;
     const char *diag_path; /* NULL: standard error. */
+    enum diag_format diag_format;
     enum diag_level diag_level_min;
 };
 

@@ -4,6 +4,7 @@
 #include "shard/thread.h"
 #include "test/unit_test.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -21,8 +22,46 @@ static void a_line_has_time_level_and_name(void **state)
     const struct diag_sink sink = {.name = "keeper"};
     char text[diag_sink_text_bytes_max];
     const struct slice line =
-        diag_sink_format(&sink, DIAG_INFO, SLICE_LITERAL("text"), 1795339800123, text, sizeof text);
+        diag_sink_format(&sink, DIAG_INFO, SLICE_LITERAL("text"), 1795339800123, text);
     assert_true(slice_equal_text(line, "2026-11-22T09:30:00.123Z INFO  keeper: text\n"));
+}
+
+static struct slice format_json(const char *line, char text[diag_sink_text_bytes_max])
+{
+    const struct diag_sink sink = {.name = "keeper", .format = DIAG_JSON};
+    return diag_sink_format(&sink, DIAG_WARN, slice_from_text(line), 1795339800123, text);
+}
+
+static void a_line_of_json_is_always_json(void **state)
+{
+    (void)state;
+    char text[diag_sink_text_bytes_max];
+    assert_true(slice_equal_text(
+        format_json("a \"b\\", text),
+        "{\"time\":\"2026-11-22T09:30:00.123Z\",\"level\":\"warn\",\"service\":\"keeper\","
+        "\"text\":\"a \\\"b\\\\\"}\n"));
+    static const char *const odd[] = {"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x90\xa6", /* As it is. */
+                                      "\xff\xc3",
+                                      "\xc0\x80",
+                                      "\xe0\x80\x80",
+                                      "\xed\xa0\x80",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf0\x80\x80\x80",
+                                      "\xe2\x82",
+                                      "\xe2\x28\xa1"};
+    for (size_t index = 0; index < ARRAY_COUNT(odd); index++) {
+        const struct slice line = format_json(odd[index], text);
+        json_t *json = json_loadb((const char *)line.data, line.size, 0, NULL);
+        assert_non_null(json);
+        const char *inside = json_string_value(json_object_get(json, "text"));
+        assert_int_equal(index == 0, strcmp(inside, odd[index]) == 0);
+        json_decref(json);
+    }
+    /* The longest line of the worst bytes has room. */
+    char longest[diag_line_bytes_max + 1];
+    memset(longest, 0xff, sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    assert_true(format_json(longest, text).size > 3 * diag_line_bytes_max);
 }
 
 static void lines_are_appended_to_a_file(void **state)
@@ -212,6 +251,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_has_time_level_and_name),
+        cmocka_unit_test(a_line_of_json_is_always_json),
         cmocka_unit_test(lines_are_appended_to_a_file),
         cmocka_unit_test(a_full_mailbox_says_so),
         cmocka_unit_test(messages_cross_threads_in_order),
