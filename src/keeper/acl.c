@@ -3,6 +3,8 @@
 #include "base/assert.h"
 #include "keeper/ip_range.h"
 
+#include <openssl/crypto.h>
+
 static bool is_scheme(struct zk_id id, const char *scheme)
 {
     return slice_equal_text(id.scheme, scheme);
@@ -17,10 +19,7 @@ bool acl_secret_equal(struct slice a, struct slice b)
 {
     if (a.data == NULL || b.data == NULL || a.size != b.size)
         return false;
-    volatile uint8_t difference = 0;
-    for (size_t at = 0; at < a.size; at++)
-        difference = (uint8_t)(difference | (a.data[at] ^ b.data[at]));
-    return difference == 0;
+    return CRYPTO_memcmp(a.data, b.data, a.size) == 0;
 }
 
 bool acl_is_super(struct acl_id_list identities)

@@ -203,6 +203,21 @@ def who_sees_hashes(port):
             other.ask(SET_ACL, set_acl("/a", access)), root.ask(SET_ACL, set_acl("/a", access))]
 
 
+@scene()
+def addresses(port):
+    """Which expressions are taken, and whom of 127.0.0.1 they let in."""
+    link, seen = opened(port), []
+    expressions = ("127.0.0.1", "127.0.0.1/32", "127.0.0.0/8", "127.0.0.2", "127.0.0.2/31", "127.0.0.2/30", "10.0.0.0/0",
+                   "127.0.0.1/33", "127.0.0.1/-1", "127.0.0.1/", "127.0.0.1/x", "127.0.0", "127.0.0.256", "127.1", "a.b.c.d", "",
+                   "/", "/8", "::1", "::1/128", "::/0", "::1/129", "1::2::3", "fe80::1%eth0", "::ffff:127.0.0.1", "::ffff:7f00:1",
+                   "2001:db8::/32", "2001:DB8:0:0:0:0:0:1", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "12345::", "+127.0.0.1", " 127.0.0.1",
+                   "127.0.0.01", "0x7f.0.0.1", "127.0.0.1/+8", "127.0.0.1/8/8", "localhost")
+    for at, expression in enumerate(expressions):
+        code = link.ask(CREATE, create(f"/a{at}", access=acl((1, "ip", expression))))
+        seen.append((expression, code, link.ask(GET, text(f"/a{at}") + b"\0")))
+    return seen
+
+
 @scene(skipACL="yes")
 def skipped_lists(port):
     link, other = opened(port), opened(port)
