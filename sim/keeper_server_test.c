@@ -593,6 +593,8 @@ static void test_a_request_held_too_long_is_throttled(void **state)
     send_create(&world.client, "/b", 0);
     await(&world, 3);
     assert_int_equal(CODE_THROTTLED_OP, world.client.code);
+    assert_int_equal(1, world.server->stats.counts.throttled_request_count);
+    assert_int_equal(1, world.server->stats.counts.held_request_count);
     assert_non_null(tree_find(&world.server->keeper.tree, SLICE_LITERAL("/a")));
     assert_null(tree_find(&world.server->keeper.tree, SLICE_LITERAL("/b")));
     stop_server(&world);
@@ -610,6 +612,7 @@ static void test_a_stale_request_ends_its_connection(void **state)
     send_create(&world.client, "/b", 0);
     await(&world, 3);
     assert_true(world.client.is_closed);
+    assert_int_equal(1, world.server->stats.counts.stale_request_count);
     assert_int_equal(2, world.client.frame_count); /* Not even that the session is expired. */
     stop_server(&world);
     end(&world);
@@ -648,6 +651,7 @@ static void test_a_large_request_too_many_closes(void **state)
     while (world.server->write_count > 0)
         io_run(world.node->io, UINT64_MAX);
     assert_int_equal(0, world.server->gate.large_bytes);
+    assert_int_equal(1, world.server->stats.counts.large_request_refused_count);
     world.client.session_id = 0;
     connect_client(&world, 10000);
     send_create(&world.client, "/large3", 0);

@@ -126,6 +126,8 @@ static void on_close(struct net_connection *connection, const char *reason)
 {
     struct client_link *client = connection->user;
     (void)reason; /* net has told it. */
+    if (client->phase != CLIENT_LINK_CLOSING)
+        client->server->stats.counts.dropped_connection_count++;
     client->user_count++;
     session_remove(client);
     list_remove(&client->link);
@@ -194,6 +196,8 @@ void client_link_reply(struct client_link *client, struct net_reply *reply,
 {
     assert(client->outstanding_count > 0);
     client->outstanding_count--;
+    if (client->net == NULL)
+        client->server->stats.counts.stale_reply_count++;
     if (client->net == NULL || message == NULL) {
         net_reply_drop(reply);
         if (message != NULL)
@@ -394,6 +398,8 @@ static void on_connect(struct client_link *client, struct slice frame)
         return;
     }
     server->stats.counts.connect_request_count++;
+    metric_summary_add(&server->stats.summaries.token_deficit,
+                       (uint64_t)(server->throttle.token_count_max - server->throttle.token_count));
     if (connect.last_zxid_seen > server->keeper.zxid_applied) {
         diag_warn(server->shard->diag, "refused a client that has seen zxid 0x%llx; ours is 0x%llx",
                   (unsigned long long)connect.last_zxid_seen,
@@ -697,6 +703,7 @@ static bool hold(struct client_link *client, const struct request *request)
         return true;
     list_push(&gate->held, &wait->link);
     gate->held_count++;
+    client->server->stats.counts.held_request_count++;
     return true;
 }
 
@@ -725,6 +732,7 @@ static void on_request(struct client_link *client, struct slice frame)
         return;
     }
     if (!request_gate_admits(&server->gate, frame.size)) {
+        server->stats.counts.large_request_refused_count++;
         close_link(client, too_large, false);
         return;
     }
@@ -799,14 +807,18 @@ static void run_held(struct client_link *client, struct request *request)
         (io_now_ns(server->shard->io) - request->started_at_ns) / nanoseconds_per_ms;
     const uint64_t waited_ms_max = (uint64_t)server->config.throttled_wait_ms_max;
     const int32_t type = request->header.type;
+    metric_summary_add(&server->stats.summaries.held_time, waited_ms);
     if (client->phase != CLIENT_LINK_OPEN) {
+        server->stats.counts.stale_request_count++;
         forget_held(client, request);
     } else if (is_stale(client, request, waited_ms)) {
+        server->stats.counts.stale_request_count++;
         client->outstanding_count--;
         net_reply_drop(request->reply);
         close_link(client, "a request has waited for longer than its session may", false);
     } else if (waited_ms_max > 0 && waited_ms > waited_ms_max && type != OP_PING &&
                type != OP_CLOSE_SESSION) {
+        server->stats.counts.throttled_request_count++;
         reply_code(client, request, server->keeper.zxid_applied, CODE_THROTTLED_OP);
     } else {
         dispatch(client, request);
@@ -846,8 +858,10 @@ static struct net_verdict on_length(struct net_connection *connection, uint32_t 
     if (length > (uint64_t)client->server->config.frame_bytes_max)
         return (struct net_verdict){.kind = NET_REFUSE,
                                     .reason = "a length that is negative or above jute.maxbuffer"};
-    if (!request_gate_admits(&client->server->gate, length))
+    if (!request_gate_admits(&client->server->gate, length)) {
+        client->server->stats.counts.large_request_refused_count++;
         return (struct net_verdict){.kind = NET_REFUSE, .reason = too_large};
+    }
     return (struct net_verdict){.kind = NET_FRAME, .length = length};
 }
 

@@ -42,6 +42,12 @@ struct keeper_stats {
         uint64_t digest_mismatch_count;
         uint64_t snapshot_error_count;
         uint64_t snapshot_rate_limited_count;
+        uint64_t dropped_connection_count; /* By their clients. */
+        uint64_t large_request_refused_count;
+        uint64_t held_request_count;
+        uint64_t throttled_request_count;
+        uint64_t stale_request_count;
+        uint64_t stale_reply_count;
     } counts;
 
     /* In milliseconds, or counts. */
@@ -52,6 +58,8 @@ struct keeper_stats {
         struct metric_summary sync_time;
         struct metric_summary sync_batch; /* Writes that one sync made durable. */
         struct metric_summary snapshot_time;
+        struct metric_summary held_time; /* Of requests that were held. */
+        struct metric_summary token_deficit;
         struct metric_summary load_time; /* Of the whole start; the next two are parts of it. */
         struct metric_summary load_snapshot_time;
         struct metric_summary load_journal_time;

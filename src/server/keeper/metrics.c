@@ -72,6 +72,11 @@ static double read_uptime_ms(const struct keeper_server *server)
     return (double)keeper_facts_uptime_ms(server);
 }
 
+static double read_drop_probability(const struct keeper_server *server)
+{
+    return server->throttle.drop;
+}
+
 static double read_latency_min(const struct keeper_server *server)
 {
     return (double)server->stats.latency.min_ms;
@@ -114,7 +119,6 @@ static double read_reply_bytes_max(const struct keeper_server *server)
 
 static const char no_ensemble[] = "ensembles";
 static const char no_threads[] = "queues between threads; here one loop does it all";
-static const char no_throttle[] = "throttling of requests and connections";
 static const char no_tls[] = "TLS";
 static const char no_local_sessions[] = "local sessions";
 static const char no_cache[] = "a cache of replies; here they are made without one";
@@ -133,7 +137,7 @@ static const struct metric metrics[] = {
     {"approximate_data_size", METRIC_GAUGE, READ(read_data_bytes)},
     {"auth_failed_count", METRIC_GAUGE, COUNT(auth_failed_count)},
     {"avg_latency", METRIC_DECIMAL, READ(read_latency_average)},
-    {"connection_drop_probability", METRIC_DECIMAL, ABSENT(no_throttle)},
+    {"connection_drop_probability", METRIC_DECIMAL, READ(read_drop_probability)},
     {"ephemerals_count", METRIC_GAUGE, READ(read_ephemeral_count)},
     {"global_sessions", METRIC_GAUGE, READ(read_session_count)},
     {"last_client_response_size", METRIC_GAUGE, READ(read_reply_bytes_last)},
@@ -163,7 +167,7 @@ static const struct metric metrics[] = {
     {"bytes_received_count", METRIC_COUNTER, COUNT(counts.received_bytes)},
     {"cnxn_closed_without_zk_server_running", METRIC_COUNTER, ABSENT(no_ensemble)},
     {"commit_count", METRIC_COUNTER, ABSENT(no_ensemble)},
-    {"connection_drop_count", METRIC_COUNTER, ABSENT(no_throttle)},
+    {"connection_drop_count", METRIC_COUNTER, COUNT(counts.dropped_connection_count)},
     {"connection_rejected", METRIC_COUNTER, READ(read_refused_connection_count)},
     {"connection_request_count", METRIC_COUNTER, COUNT(counts.connect_request_count)},
     {"connection_revalidate_count", METRIC_COUNTER, ABSENT(no_ensemble)},
@@ -175,7 +179,7 @@ static const struct metric metrics[] = {
     {"ensemble_auth_skip", METRIC_COUNTER, ABSENT(no_ensemble)},
     {"ensemble_auth_success", METRIC_COUNTER, ABSENT(no_ensemble)},
     {"insecure_admin_count", METRIC_COUNTER, ABSENT(no_tls)},
-    {"large_requests_rejected", METRIC_COUNTER, ABSENT(no_throttle)},
+    {"large_requests_rejected", METRIC_COUNTER, COUNT(counts.large_request_refused_count)},
     {"learner_commit_received_count", METRIC_COUNTER, ABSENT(no_ensemble)},
     {"learner_proposal_received_count", METRIC_COUNTER, ABSENT(no_ensemble)},
     {"looking_count", METRIC_COUNTER, ABSENT(no_ensemble)},
@@ -186,7 +190,7 @@ static const struct metric metrics[] = {
     {"quit_leading_due_to_disloyal_voter", METRIC_COUNTER, ABSENT(no_ensemble)},
     {"quota_exceeded_error_per_namespace", METRIC_COUNTER_SET, ABSENT(no_namespaces)},
     {"request_commit_queued", METRIC_COUNTER, ABSENT(no_threads)},
-    {"request_throttle_wait_count", METRIC_COUNTER, ABSENT(no_throttle)},
+    {"request_throttle_wait_count", METRIC_COUNTER, COUNT(counts.held_request_count)},
     {"requests_not_forwarded_to_commit_processor", METRIC_COUNTER, ABSENT(no_threads)},
     {"response_bytes", METRIC_COUNTER, COUNT(counts.reply_bytes)},
     {"response_packet_cache_hits", METRIC_COUNTER, ABSENT(no_cache)},
@@ -201,12 +205,12 @@ static const struct metric metrics[] = {
     {"snap_count", METRIC_COUNTER, ABSENT(no_ensemble)},
     {"snapshot_error_count", METRIC_COUNTER, COUNT(counts.snapshot_error_count)},
     {"snapshot_rate_limited_count", METRIC_COUNTER, COUNT(counts.snapshot_rate_limited_count)},
-    {"stale_replies", METRIC_COUNTER, ABSENT(no_throttle)},
-    {"stale_requests", METRIC_COUNTER, ABSENT(no_throttle)},
-    {"stale_requests_dropped", METRIC_COUNTER, ABSENT(no_throttle)},
+    {"stale_replies", METRIC_COUNTER, COUNT(counts.stale_reply_count)},
+    {"stale_requests", METRIC_COUNTER, COUNT(counts.stale_request_count)},
+    {"stale_requests_dropped", METRIC_COUNTER, COUNT(counts.stale_request_count)},
     {"stale_sessions_expired", METRIC_COUNTER, COUNT(counts.expired_session_count)},
     {"sync_processor_request_queued", METRIC_COUNTER, COUNT(counts.write_count)},
-    {"throttled_ops", METRIC_COUNTER, ABSENT(no_throttle)},
+    {"throttled_ops", METRIC_COUNTER, COUNT(counts.throttled_request_count)},
     {"tls_handshake_exceeded", METRIC_COUNTER, ABSENT(no_tls)},
     {"unrecoverable_error_count", METRIC_COUNTER, ABSENT(ends_the_process)},
     {"unsuccessful_handshake", METRIC_COUNTER, ABSENT(no_tls)},
@@ -215,7 +219,7 @@ static const struct metric metrics[] = {
     {"commit_commit_proc_req_queued", METRIC_SUMMARY, ABSENT(no_threads)},
     {"commit_process_time", METRIC_SUMMARY, ABSENT(no_threads)},
     {"concurrent_request_processing_in_commit_processor", METRIC_SUMMARY, ABSENT(no_threads)},
-    {"connection_token_deficit", METRIC_SUMMARY, ABSENT(no_throttle)},
+    {"connection_token_deficit", METRIC_SUMMARY, SUM(token_deficit)},
     {"dbinittime", METRIC_SUMMARY, SUM(load_time)},
     {"election_time", METRIC_SUMMARY, ABSENT(no_ensemble)},
     {"follower_sync_time", METRIC_SUMMARY, ABSENT(no_ensemble)},
@@ -270,7 +274,7 @@ static const struct metric metrics[] = {
     {"read_commitproc_time_ms", METRIC_PERCENTILES, ABSENT(no_threads)},
     {"read_final_proc_time_ms", METRIC_PERCENTILES, ABSENT(no_threads)},
     {"readlatency", METRIC_PERCENTILES, SUM(read_latency)},
-    {"request_throttle_queue_time_ms", METRIC_PERCENTILES, ABSENT(no_throttle)},
+    {"request_throttle_queue_time_ms", METRIC_PERCENTILES, SUM(held_time)},
     {"server_write_committed_time_ms", METRIC_PERCENTILES, ABSENT(no_ensemble)},
     {"sync_processor_queue_and_flush_time_ms", METRIC_PERCENTILES, SUM(write_wait)},
     {"sync_processor_queue_flush_time_ms", METRIC_PERCENTILES, SUM(sync_time)},
