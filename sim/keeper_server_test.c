@@ -200,6 +200,19 @@ static void connect_client(struct world *world, int32_t timeout_ms)
 /* ---- a world with a server ---- */
 
 static const char *more_settings = "";
+static const char *line_wanted; /* Diag lines with this in them are counted. */
+static uint32_t line_count;
+
+static void on_line(struct diag *diag, enum diag_level level, struct slice line)
+{
+    (void)diag;
+    (void)level;
+    if (line_wanted != NULL &&
+        memmem(line.data, line.size, line_wanted, strlen(line_wanted)) != NULL)
+        line_count++;
+}
+
+static struct diag listening = {.write = on_line};
 
 static void try_start(struct world *world, enum err expected)
 {
@@ -209,10 +222,8 @@ static void try_start(struct world *world, enum err expected)
              "preAllocSize=64\n4lw.commands.whitelist=*\nclientPortAddress=127.0.0.1\n%s",
              more_settings);
     const struct config_source source = {"zoo.cfg", slice_from_text(text)};
-    world->shard = (struct shard){.name = "keeper",
-                                  .io = world->node->io,
-                                  .heap = &world->node->heap,
-                                  .diag = world->node->diag};
+    world->shard = (struct shard){
+        .name = "keeper", .io = world->node->io, .heap = &world->node->heap, .diag = &listening};
     assert_int_equal(
         ERR_OK, keeper_config_load(&world->config, &world->node->heap, world->node->diag, source));
     world->used_bytes_before = world->node->heap.used_bytes;
@@ -720,6 +731,50 @@ static void test_more_than_max_cnxns_are_closed(void **state)
     end(&world);
 }
 
+static void count_lines(const char *text)
+{
+    line_wanted = text;
+    line_count = 0;
+}
+
+static void test_slow_syncs_are_told(void **state)
+{
+    (void)state;
+    start_with("fsync.warningthresholdms=1\n");
+    connect_client(&world, 10000);
+    count_lines("syncing the journal took");
+    world.sim.faults.stall_per_million = 1000000;
+    send_create(&world.client, "/a", 0);
+    await(&world, 2);
+    assert_in_range(line_count, 1, 2);
+    count_lines(NULL);
+    stop_server(&world);
+    end(&world);
+}
+
+/* Many in a second are one line. */
+static void test_an_exceeded_quota_is_told(void **state)
+{
+    (void)state;
+    start_with("enforceQuota=true\n");
+    connect_client(&world, 10000);
+    count_lines("quota exceeded: /q [current bytes=8, soft limit=7]");
+    send_create(&world.client, "/q", 0);
+    send_create(&world.client, "/zookeeper/quota/q", 0);
+    send_create(&world.client, "/zookeeper/quota/q/zookeeper_limits", 0);
+    send_create(&world.client, "/zookeeper/quota/q/zookeeper_stats", 0);
+    send_set(&world.client, "/zookeeper/quota/q/zookeeper_limits", "bytes=7");
+    await(&world, 6);
+    send_create(&world.client, "/q/a", 0);
+    send_create(&world.client, "/q/b", 0);
+    await(&world, 8);
+    assert_int_equal(CODE_OK, world.client.code);
+    assert_int_equal(1, line_count);
+    count_lines(NULL);
+    stop_server(&world);
+    end(&world);
+}
+
 static bool audit_file_has(const char *path, const char *text)
 {
     const struct slice file = sim_disk_peek(&world.node->disk, path);
@@ -818,6 +873,8 @@ int main(void)
         cmocka_unit_test(test_enforced_auth),
         cmocka_unit_test(test_tokens_of_sessions),
         cmocka_unit_test(test_more_than_max_cnxns_are_closed),
+        cmocka_unit_test(test_slow_syncs_are_told),
+        cmocka_unit_test(test_an_exceeded_quota_is_told),
         cmocka_unit_test(test_the_audit_trail),
         cmocka_unit_test(test_an_audit_trail_on_a_full_disk),
         cmocka_unit_test(test_large_journal_files_are_followed_by_others),

@@ -66,6 +66,7 @@ struct keeper_config {
     int64_t purge_retain_count;
     int64_t purge_interval_h; /* 0 or less: never. */
     bool force_sync;
+    int64_t sync_warning_ms;
     bool trust_empty_snapshot;
     bool creates_folders;
     bool trust_partial_snapshot;

@@ -147,7 +147,13 @@ enum err keeper_load_init_keeper(struct keeper_server *server)
 static void on_synced(struct journal *journal, const struct journal_synced *synced)
 {
     struct keeper_server *server = CONTAINER_OF(journal, struct keeper_server, journal);
-    metric_summary_add(&server->stats.summaries.sync_time, synced->elapsed_ns / millisecond_ns);
+    const uint64_t elapsed_ms = synced->elapsed_ns / millisecond_ns;
+    metric_summary_add(&server->stats.summaries.sync_time, elapsed_ms);
+    if (elapsed_ms > (uint64_t)server->config.sync_warning_ms)
+        diag_warn(server->shard->diag,
+                  "syncing the journal took %" PRIu64
+                  " ms: writes wait for it; is the disk shared?",
+                  elapsed_ms);
     metric_summary_add(&server->stats.summaries.sync_batch, synced->append_count);
 }
 
