@@ -212,6 +212,12 @@ static void on_line(struct diag *diag, enum diag_level level, struct slice line)
         line_count++;
 }
 
+static void count_lines(const char *text)
+{
+    line_wanted = text;
+    line_count = 0;
+}
+
 static struct diag listening = {.write = on_line};
 
 static void try_start(struct world *world, enum err expected)
@@ -678,12 +684,15 @@ static void test_enforced_auth(void **state)
     (void)state;
     start_with("enforce.auth.enabled=true\nenforce.auth.schemes=digest\n");
     connect_client(&world, 10000);
+    count_lines("closed 1 connections, the last one from 127.0.0.1:");
     send_create(&world.client, "/a", 0);
     await(&world, 2);
     assert_int_equal(CODE_SESSION_CLOSED_REQUIRE_AUTH, world.client.code);
     assert_int_equal(0, load_i64(world.client.last + 4));
     await(&world, 3);
     assert_true(world.client.is_closed);
+    assert_int_equal(1, line_count);
+    count_lines(NULL);
     world.client.session_id = 0;
     connect_client(&world, 10000);
     uint8_t frame[64];
@@ -729,12 +738,6 @@ static void test_more_than_max_cnxns_are_closed(void **state)
     assert_false(world.client.is_closed);
     stop_server(&world);
     end(&world);
-}
-
-static void count_lines(const char *text)
-{
-    line_wanted = text;
-    line_count = 0;
 }
 
 static void test_slow_syncs_are_told(void **state)

@@ -76,6 +76,31 @@ static void close_link(struct client_link *client, const char *reason, bool afte
     net_connection_close(client->net, reason, after_sending);
 }
 
+/* At most one line a second, so that a flood of bad input is not a flood of lines. */
+static void tell_expelled(struct client_link *client, const char *reason)
+{
+    struct keeper_server *server = client->server;
+    const uint64_t now_ms = (uint64_t)keeper_server_now_ms(server);
+    char text[io_address_text_max];
+    server->expelled_untold++;
+    if (client->net == NULL ||
+        (server->expelled_line_ms != 0 && now_ms < server->expelled_line_ms + second_ms))
+        return;
+    diag_warn(server->shard->diag, "closed %llu connections, the last one from %s: %s",
+              (unsigned long long)server->expelled_untold,
+              io_address_print(&client->net->peer, text, sizeof text), reason);
+    server->expelled_line_ms = now_ms;
+    server->expelled_untold = 0;
+}
+
+/* Closes a link for what its client did. */
+static void expel(struct client_link *client, const char *reason, bool after_sending)
+{
+    if (client->phase != CLIENT_LINK_CLOSING)
+        tell_expelled(client, reason);
+    close_link(client, reason, after_sending);
+}
+
 void client_link_release(struct client_link *client)
 {
     assert(client->user_count > 0);
@@ -390,11 +415,11 @@ static void on_connect(struct client_link *client, struct slice frame)
     struct keeper_server *server = client->server;
     struct zk_connect_request connect;
     if (decode_connect(client, frame, &connect) != ERR_OK) {
-        close_link(client, "the connect request is malformed", false);
+        expel(client, "the connect request is malformed", false);
         return;
     }
     if (!take_tokens(server, connect.session_id == 0)) {
-        close_link(client, "too many sessions at once (connection_throttle_tokens)", false);
+        expel(client, "too many sessions at once (connection_throttle_tokens)", false);
         return;
     }
     server->stats.counts.connect_request_count++;
@@ -501,7 +526,7 @@ static void check_ensemble(struct client_link *client, const struct request *req
     }
     client->outstanding_count--;
     net_reply_drop(request->reply);
-    close_link(client, "the client wants another ensemble", false);
+    expel(client, "the client wants another ensemble", false);
 }
 
 static void run_auth(struct client_link *client, const struct request *request)
@@ -512,7 +537,7 @@ static void run_auth(struct client_link *client, const struct request *request)
     if (wire_decode(&zk_auth_request_wire, 0, &body, &server->arena, &auth) != ERR_OK) {
         client->outstanding_count--;
         net_reply_drop(request->reply);
-        close_link(client, "the auth packet is malformed", false);
+        expel(client, "the auth packet is malformed", false);
         return;
     }
     if (server->config.ensemble_enabled && slice_equal_text(auth.scheme, "ensemble")) {
@@ -525,7 +550,7 @@ static void run_auth(struct client_link *client, const struct request *request)
     if (code == CODE_OK)
         return;
     server->stats.auth_failed_count++;
-    close_link(client, "authentication failed", true);
+    expel(client, "authentication failed", true);
 }
 
 /* No transaction has to do with it, says the zxid. */
@@ -533,7 +558,7 @@ static void refuse(struct client_link *client, const struct request *request, en
                    const char *reason)
 {
     reply_code(client, request, -1, code);
-    close_link(client, reason, true);
+    expel(client, reason, true);
 }
 
 static struct client_wait *wait_acquire(struct keeper_server *server)
@@ -715,7 +740,7 @@ static void judge(struct client_link *client, const struct request *request)
         dispatch(client, request);
     } else if (!is_authenticated(client)) {
         reply_code(client, request, 0, CODE_SESSION_CLOSED_REQUIRE_AUTH);
-        close_link(client, "the client has not authenticated (enforce.auth.schemes)", true);
+        expel(client, "the client has not authenticated (enforce.auth.schemes)", true);
     } else if (!hold(client, request)) {
         dispatch(client, request);
     }
@@ -728,12 +753,12 @@ static void on_request(struct client_link *client, struct slice frame)
                               .buffer = net_connection_buffer(client->net),
                               .started_at_ns = io_now_ns(server->shard->io)};
     if (decode_header(&request, &server->arena) != ERR_OK) {
-        close_link(client, "a request without a header", false);
+        expel(client, "a request without a header", false);
         return;
     }
     if (!request_gate_admits(&server->gate, frame.size)) {
         server->stats.counts.large_request_refused_count++;
-        close_link(client, too_large, false);
+        expel(client, too_large, false);
         return;
     }
     request.reply = net_reply_reserve(client->net);
@@ -815,7 +840,7 @@ static void run_held(struct client_link *client, struct request *request)
         server->stats.counts.stale_request_count++;
         client->outstanding_count--;
         net_reply_drop(request->reply);
-        close_link(client, "a request has waited for longer than its session may", false);
+        expel(client, "a request has waited for longer than its session may", false);
     } else if (waited_ms_max > 0 && waited_ms > waited_ms_max && type != OP_PING &&
                type != OP_CLOSE_SESSION) {
         server->stats.counts.throttled_request_count++;
@@ -846,6 +871,12 @@ void client_link_run_held(struct keeper_server *server)
 
 /* ---- what net calls ---- */
 
+static struct net_verdict refuse_frame(struct client_link *client, const char *reason)
+{
+    tell_expelled(client, reason);
+    return (struct net_verdict){.kind = NET_REFUSE, .reason = reason};
+}
+
 static struct net_verdict on_length(struct net_connection *connection, uint32_t length)
 {
     struct client_link *client = connection->user;
@@ -856,11 +887,10 @@ static struct net_verdict on_length(struct net_connection *connection, uint32_t 
     if (client->phase == CLIENT_LINK_NEW && four_letter_is_word(length))
         return (struct net_verdict){.kind = NET_RAW};
     if (length > (uint64_t)client->server->config.frame_bytes_max)
-        return (struct net_verdict){.kind = NET_REFUSE,
-                                    .reason = "a length that is negative or above jute.maxbuffer"};
+        return refuse_frame(client, "a length that is negative or above jute.maxbuffer");
     if (!request_gate_admits(&client->server->gate, length)) {
         client->server->stats.counts.large_request_refused_count++;
-        return (struct net_verdict){.kind = NET_REFUSE, .reason = too_large};
+        return refuse_frame(client, too_large);
     }
     return (struct net_verdict){.kind = NET_FRAME, .length = length};
 }

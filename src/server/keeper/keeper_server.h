@@ -79,9 +79,11 @@ struct keeper_server {
     struct list paused;  /* Links that are not read until writes have been applied. */
     struct request_gate gate;
     struct connection_throttle throttle;
-    uint64_t refused_line_ms; /* When the last line about maxCnxns was written. */
-    uint64_t quota_line_ms;   /* And about a quota; */
-    uint64_t quota_untold;    /* breaches without a line since then. */
+    uint64_t refused_line_ms;  /* When the last line about maxCnxns was written. */
+    uint64_t expelled_line_ms; /* And about a client's misdeed; */
+    uint64_t expelled_untold;  /* closed connections without a line since then. */
+    uint64_t quota_line_ms;    /* And about a quota; */
+    uint64_t quota_untold;     /* breaches without a line since then. */
 
     struct audit_file audit;
     struct admin_server admin;
