@@ -161,6 +161,7 @@ static void run_server(struct sim_node *node, void *argument)
         (struct config_source){.file_name = "zoo.cfg",
                                .text = slice_of(server_config, sizeof server_config - 1)});
     assert(err == ERR_OK);
+    config.snapshot_compression = play->server_starts % 3; /* Each start reads another's files. */
     const uint64_t boundaries_before = node->disk.boundary_count;
     play->start_err = keeper_server_start(&server, &shard, &config);
     if (play->start_err != ERR_OK)

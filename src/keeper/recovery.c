@@ -63,6 +63,16 @@ struct slice recovery_file_name(enum recovery_file_kind kind, int64_t zxid,
     return slice_of(out, (size_t)size);
 }
 
+const char *recovery_suffix(enum recovery_compression compression)
+{
+    switch (compression) {
+    case RECOVERY_PLAIN: return "";
+    case RECOVERY_GZIP: return ".gz";
+    case RECOVERY_SNAPPY: return ".snappy";
+    }
+    return "";
+}
+
 /* Snapshots come before journal files, the newest first; journal files the oldest first. */
 static bool goes_before(const struct recovery_file *a, const struct recovery_file *b)
 {

@@ -43,6 +43,9 @@ struct recovery_file recovery_file_of(struct slice name);
 struct slice recovery_file_name(enum recovery_file_kind kind, int64_t zxid,
                                 uint8_t out[recovery_name_bytes_max]);
 
+/* What stands behind the name of a snapshot: "", ".gz", ".snappy". */
+const char *recovery_suffix(enum recovery_compression compression);
+
 /* Sorts newest snapshots first, or oldest journal files first. */
 void recovery_sort(struct recovery_file *files, int32_t count);
 

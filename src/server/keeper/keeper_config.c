@@ -24,6 +24,8 @@ enum {
 static const char *const digest_names[] = {"SHA1",     "SHA-224",  "SHA-256",  "SHA-384",
                                            "SHA-512",  "SHA3-224", "SHA3-256", "SHA3-384",
                                            "SHA3-512", "MD5",      NULL};
+/* In the order of enum recovery_compression. */
+static const char *const compressions[] = {"", "gz", "snappy", NULL};
 
 static const struct config_row rows[] = {
     {"dataDir", CONFIG_TEXT, FIELD(data_dir), .doc = "Where snapshots and the journal are kept."},
@@ -130,6 +132,9 @@ static const struct config_row rows[] = {
     {"fsync.warningthresholdms", CONFIG_INT, FIELD(sync_warning_ms), .min = 0, .max = INT32_MAX,
      .value_default = "1000", .unit = "ms",
      .doc = "A sync of the journal that takes longer is told."},
+    {"snapshot.compression.method", CONFIG_CHOICE, FIELD(snapshot_compression), .value_default = "",
+     .choices = compressions,
+     .doc = "How snapshots are packed: gz, snappy, or not at all. Any of them is read."},
     {"snapshot.trust.empty", CONFIG_BOOL, FIELD(trust_empty_snapshot), .value_default = "false",
      .doc = "Start from a journal without any snapshot."},
     {"datadir.autocreate", CONFIG_BOOL, FIELD(creates_folders), .value_default = "true",

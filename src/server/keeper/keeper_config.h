@@ -61,6 +61,7 @@ struct keeper_config {
     /* Disk. */
     int64_t snapshot_txn_count;
     int64_t snapshot_journal_kib;
+    int64_t snapshot_compression; /* enum recovery_compression */
     int64_t allocate_kib;
     int64_t journal_file_kib_max; /* 0 or less: no limit. */
     int64_t purge_retain_count;

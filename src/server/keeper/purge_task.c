@@ -49,13 +49,11 @@ static bool is_stopping(const struct purge_task *task)
 
 static void print_path(struct purge_task *task)
 {
-    static const char *const suffixes[] = {
-        [RECOVERY_PLAIN] = "", [RECOVERY_GZIP] = ".gz", [RECOVERY_SNAPPY] = ".snappy"};
     uint8_t name[recovery_name_bytes_max];
     const struct recovery_file *file = &task->files[task->file_index];
     const struct slice text = recovery_file_name(RECOVERY_FILE_SNAPSHOT, file->zxid, name);
     snprintf(task->path, sizeof task->path, "%s/%" SLICE_FORMAT "%s", task->server->snapshot_path,
-             SLICE_ARGS(text), suffixes[file->compression]);
+             SLICE_ARGS(text), recovery_suffix(file->compression));
 }
 
 static void submit(struct purge_task *task, enum purge_step step, enum io_kind kind)

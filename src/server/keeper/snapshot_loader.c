@@ -4,6 +4,7 @@
 #include "keeper/snapshot_reader.h"
 #include "server/keeper/gzip_reader.h"
 #include "server/keeper/keeper_load.h"
+#include "server/keeper/snappy_reader.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -37,22 +38,12 @@ static enum err list_snapshots(struct snapshot_loader *loader)
     return ERR_OK;
 }
 
-static const char *suffix_of(enum recovery_compression compression)
-{
-    switch (compression) {
-    case RECOVERY_PLAIN: return "";
-    case RECOVERY_GZIP: return ".gz";
-    case RECOVERY_SNAPPY: return ".snappy";
-    }
-    return "";
-}
-
 static void name_file(struct snapshot_loader *loader, const struct recovery_file *file)
 {
     uint8_t name[recovery_name_bytes_max];
     const struct slice text = recovery_file_name(RECOVERY_FILE_SNAPSHOT, file->zxid, name);
     snprintf(loader->path, sizeof loader->path, "%s/%" SLICE_FORMAT "%s",
-             loader->server->snapshot_path, SLICE_ARGS(text), suffix_of(file->compression));
+             loader->server->snapshot_path, SLICE_ARGS(text), recovery_suffix(file->compression));
 }
 
 static bool looks_whole(struct snapshot_loader *loader)
@@ -72,23 +63,61 @@ static bool looks_whole(struct snapshot_loader *loader)
     return whole;
 }
 
+/* What unpacks the file at hand. */
+struct unpacker {
+    enum recovery_compression method;
+    struct gzip_reader gzip;
+    struct snappy_reader snappy;
+};
+
+static enum err unpacker_init(struct unpacker *unpacker, struct heap *heap,
+                              enum recovery_compression method)
+{
+    *unpacker = (struct unpacker){.method = method};
+    snappy_reader_init(&unpacker->snappy, heap);
+    return method == RECOVERY_GZIP ? gzip_reader_init(&unpacker->gzip, heap) : ERR_OK;
+}
+
+static void unpacker_deinit(struct unpacker *unpacker)
+{
+    gzip_reader_deinit(&unpacker->gzip);
+    snappy_reader_deinit(&unpacker->snappy);
+}
+
+static enum err unpacker_next(struct unpacker *unpacker, struct slice *input, uint8_t *out,
+                              size_t capacity, size_t *size)
+{
+    return unpacker->method == RECOVERY_GZIP
+               ? gzip_reader_next(&unpacker->gzip, input, out, capacity, size)
+               : snappy_reader_next(&unpacker->snappy, input, out, capacity, size);
+}
+
+static bool unpacker_may_end(const struct unpacker *unpacker)
+{
+    switch (unpacker->method) {
+    case RECOVERY_GZIP: return unpacker->gzip.is_done;
+    case RECOVERY_SNAPPY: return snappy_reader_may_end(&unpacker->snappy);
+    case RECOVERY_PLAIN: break;
+    }
+    return true;
+}
+
 /* Unpacks a piece of a compressed file and feeds what comes out. */
-static enum err feed_packed(struct snapshot_loader *loader, struct gzip_reader *gzip,
+static enum err feed_packed(struct snapshot_loader *loader, struct unpacker *unpacker,
                             struct snapshot_reader *snapshot, struct slice piece)
 {
     size_t size;
     enum err err = ERR_OK;
     do {
-        err = gzip_reader_next(gzip, &piece, loader->unpacked, buffer_bytes, &size);
+        err = unpacker_next(unpacker, &piece, loader->unpacked, buffer_bytes, &size);
         if (err == ERR_OK && size > 0)
             err = snapshot_reader_feed(snapshot, slice_of(loader->unpacked, size));
     } while (err == ERR_OK && (piece.size > 0 || size == buffer_bytes));
     return err;
 }
 
-/* gzip: NULL for a plain file. */
-static enum err feed_file(struct snapshot_loader *loader, struct gzip_reader *gzip,
-                          struct snapshot_reader *snapshot)
+static enum err feed_pieces(struct snapshot_loader *loader, struct unpacker *unpacker,
+                            struct snapshot_reader *snapshot)
 {
     struct journal_reader reader;
     struct slice piece;
@@ -99,23 +128,25 @@ static enum err feed_file(struct snapshot_loader *loader, struct gzip_reader *gz
     do {
         err = journal_reader_peek(&reader, buffer_bytes, &piece);
         if (err == ERR_OK && piece.size > 0)
-            err = gzip != NULL ? feed_packed(loader, gzip, snapshot, piece)
-                               : snapshot_reader_feed(snapshot, piece);
+            err = unpacker->method != RECOVERY_PLAIN
+                      ? feed_packed(loader, unpacker, snapshot, piece)
+                      : snapshot_reader_feed(snapshot, piece);
         journal_reader_skip(&reader, piece.size);
     } while (err == ERR_OK && piece.size > 0);
     journal_reader_close(&reader);
-    if (err == ERR_OK && gzip != NULL && !gzip->is_done)
+    if (err == ERR_OK && !unpacker_may_end(unpacker))
         return ERR_TRUNCATED;
     return err == ERR_OK ? snapshot_reader_finish(snapshot) : err;
 }
 
-static enum err feed_gzip_file(struct snapshot_loader *loader, struct snapshot_reader *snapshot)
+static enum err feed_file(struct snapshot_loader *loader, const struct recovery_file *file,
+                          struct snapshot_reader *snapshot)
 {
-    struct gzip_reader gzip;
-    enum err err = gzip_reader_init(&gzip, loader->server->shard->heap);
+    struct unpacker unpacker;
+    enum err err = unpacker_init(&unpacker, loader->server->shard->heap, file->compression);
     if (err == ERR_OK)
-        err = feed_file(loader, &gzip, snapshot);
-    gzip_reader_deinit(&gzip);
+        err = feed_pieces(loader, &unpacker, snapshot);
+    unpacker_deinit(&unpacker);
     return err;
 }
 
@@ -157,8 +188,7 @@ static enum err load_snapshot(struct snapshot_loader *loader, const struct recov
     struct snapshot_reader snapshot;
     snapshot_reader_init(&snapshot, &server->keeper, &server->arena, file->zxid,
                          keeper_server_now_ms(server));
-    const enum err err = file->compression == RECOVERY_GZIP ? feed_gzip_file(loader, &snapshot)
-                                                            : feed_file(loader, NULL, &snapshot);
+    const enum err err = feed_file(loader, file, &snapshot);
     if (err == ERR_OK) {
         diag_info(server->shard->diag, "loaded %s, %" PRIu64 " znodes", loader->path,
                   snapshot.znode_count);
@@ -181,10 +211,6 @@ static enum err load_snapshot(struct snapshot_loader *loader, const struct recov
 static bool is_candidate(struct snapshot_loader *loader, const struct recovery_file *file)
 {
     struct diag *diag = loader->server->shard->diag;
-    if (file->compression == RECOVERY_SNAPPY) {
-        diag_warn(diag, "%s: snappy snapshots cannot be read; skipped", loader->path);
-        return false;
-    }
     if (file->compression == RECOVERY_PLAIN && !looks_whole(loader)) {
         diag_warn(diag, "%s is not whole; skipped", loader->path);
         return false;

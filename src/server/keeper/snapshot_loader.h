@@ -1,4 +1,5 @@
-/* Finds the newest sound snapshot and loads it into the server's keeper; plain ones and gzip.
+/* Finds the newest sound snapshot and loads it into the server's keeper; plain, gzip and snappy
+ * ones.
  *
  * Memory: two buffers and a list of names from the shard's heap, until deinit. Shard: the server's.
  */

@@ -74,6 +74,16 @@ static void submit_handle(struct snapshot_task *task, enum snapshot_task_step st
     submit(task, step, kind);
 }
 
+static void give_memory(struct snapshot_task *task)
+{
+    struct heap *heap = task->server->shard->heap;
+    snapshot_writer_deinit(&task->writer);
+    snapshot_packer_deinit(&task->packer);
+    heap_give(heap, task->slice);
+    heap_give(heap, task->packed);
+    task->slice = task->packed = NULL;
+}
+
 static void finish(struct snapshot_task *task)
 {
     struct keeper_server *server = task->server;
@@ -94,9 +104,7 @@ static void finish(struct snapshot_task *task)
                    "later",
                    task->path, err_text(err_from_errno((int)task->error)));
     }
-    snapshot_writer_deinit(&task->writer);
-    heap_give(server->shard->heap, task->slice);
-    task->slice = NULL;
+    give_memory(task);
     task->step = SNAPSHOT_TASK_IDLE;
     admin_snapshot_on_task_end(&server->admin.snapshot, task->error);
     keeper_server_pump_stop(server);
@@ -113,25 +121,84 @@ static void fail(struct snapshot_task *task, int64_t error)
         submit_path(task, SNAPSHOT_TASK_REMOVE, IO_UNLINK, task->path_temporary, 0);
 }
 
-static void write_next(struct snapshot_task *task)
+/* The next bytes of a packed file; none while the packer still gathers. */
+static enum err pack_next(struct snapshot_task *task, size_t *size)
 {
-    size_t size = 0;
+    if (task->rest.size == 0 && !task->is_complete) {
+        size_t made = 0;
+        const enum err err = snapshot_writer_next(&task->writer, task->slice,
+                                                  snapshot_task_packed_slice_bytes, &made);
+        if (err != ERR_OK)
+            return err;
+        task->rest = slice_of(task->slice, made);
+        task->is_complete = made == 0;
+    }
+    snapshot_packer_next(&task->packer, &task->rest, task->is_complete, task->packed,
+                         snapshot_task_slice_bytes, size);
+    return ERR_OK;
+}
+
+static enum err make_next(struct snapshot_task *task, size_t *size)
+{
+    if (task->packer.method != RECOVERY_PLAIN)
+        return pack_next(task, size);
     const enum err err =
-        snapshot_writer_next(&task->writer, task->slice, snapshot_task_slice_bytes, &size);
-    if (err != ERR_OK || task->is_canceled) {
-        fail(task, err != ERR_OK ? -12 : -125); /* ENOMEM, ECANCELED as io reports them. */
-        return;
-    }
-    if (size == 0) {
-        submit_handle(task, SNAPSHOT_TASK_SYNC, IO_SYNC);
-        return;
-    }
-    task->vector = (struct iovec){task->slice, size};
+        snapshot_writer_next(&task->writer, task->slice, snapshot_task_slice_bytes, size);
+    task->is_complete = *size == 0;
+    return err;
+}
+
+static void submit_write(struct snapshot_task *task, size_t size)
+{
+    task->vector = (struct iovec){task->packed != NULL ? task->packed : task->slice, size};
     task->op.write.vectors = &task->vector;
     task->op.write.vector_count = 1;
     task->op.write.offset = task->offset;
     task->offset += size;
     submit_handle(task, SNAPSHOT_TASK_WRITE, IO_WRITE);
+}
+
+static bool is_all_made(const struct snapshot_task *task)
+{
+    return task->packer.method != RECOVERY_PLAIN ? task->packer.is_done : task->is_complete;
+}
+
+static void write_next(struct snapshot_task *task)
+{
+    size_t size = 0;
+    enum err err = ERR_OK;
+    if (!is_all_made(task))
+        err = make_next(task, &size);
+    if (err != ERR_OK || task->is_canceled) {
+        fail(task, err != ERR_OK ? -12 : -125); /* ENOMEM, ECANCELED as io reports them. */
+    } else if (size > 0) {
+        submit_write(task, size);
+    } else if (is_all_made(task)) {
+        submit_handle(task, SNAPSHOT_TASK_SYNC, IO_SYNC);
+    } else {
+        task->op.timer.deadline_ns = io_now_ns(task->server->shard->io);
+        submit(task, SNAPSHOT_TASK_WRITE, IO_TIMER);
+    }
+}
+
+static void on_journal_synced(struct journal_request *request, enum err err)
+{
+    struct snapshot_task *task = CONTAINER_OF(request, struct snapshot_task, journal_request);
+    assert(err == ERR_OK); /* A journal without on_failed ends the process instead. */
+    submit_handle(task, SNAPSHOT_TASK_CLOSE, IO_CLOSE);
+}
+
+/* What was applied is durable anyway, but for forceSync=no. */
+static void sync_journal(struct snapshot_task *task)
+{
+    struct keeper_server *server = task->server;
+    if (server->config.force_sync || server->phase == KEEPER_SERVER_STOPPING) {
+        submit_handle(task, SNAPSHOT_TASK_CLOSE, IO_CLOSE);
+        return;
+    }
+    task->step = SNAPSHOT_TASK_SYNC_JOURNAL;
+    task->journal_request.done = on_journal_synced;
+    journal_sync(&server->journal, &task->journal_request);
 }
 
 static void on_closed(struct snapshot_task *task)
@@ -158,7 +225,7 @@ static void on_step(struct io_op *op, int64_t result)
         write_next(task);
         return;
     case SNAPSHOT_TASK_WRITE: write_next(task); return;
-    case SNAPSHOT_TASK_SYNC: submit_handle(task, SNAPSHOT_TASK_CLOSE, IO_CLOSE); return;
+    case SNAPSHOT_TASK_SYNC: sync_journal(task); return;
     case SNAPSHOT_TASK_CLOSE: on_closed(task); return;
     case SNAPSHOT_TASK_RENAME:
         submit_path(task, SNAPSHOT_TASK_OPEN_DIRECTORY, IO_OPEN, task->server->snapshot_path,
@@ -176,6 +243,7 @@ static void on_step(struct io_op *op, int64_t result)
         finish(task);
         return;
     case SNAPSHOT_TASK_REMOVE: finish(task); return;
+    case SNAPSHOT_TASK_SYNC_JOURNAL:
     case SNAPSHOT_TASK_IDLE: break;
     }
     assert(task->step != SNAPSHOT_TASK_IDLE);
@@ -187,10 +255,27 @@ static void name_files(struct snapshot_task *task)
 {
     uint8_t name[recovery_name_bytes_max];
     const struct slice text = recovery_file_name(RECOVERY_FILE_SNAPSHOT, task->writer.zxid, name);
-    snprintf(task->path, sizeof task->path, "%s/%" SLICE_FORMAT, task->server->snapshot_path,
-             SLICE_ARGS(text));
+    snprintf(task->path, sizeof task->path, "%s/%" SLICE_FORMAT "%s", task->server->snapshot_path,
+             SLICE_ARGS(text), recovery_suffix(task->packer.method));
     snprintf(task->path_temporary, sizeof task->path_temporary, "%s/snapshot.tmp",
              task->server->snapshot_path);
+}
+
+static enum err take_memory(struct snapshot_task *task)
+{
+    struct keeper_server *server = task->server;
+    struct heap *heap = server->shard->heap;
+    const enum recovery_compression method =
+        (enum recovery_compression)server->config.snapshot_compression;
+    task->writer = (struct snapshot_writer){0};
+    task->packed = NULL;
+    enum err err = snapshot_packer_init(&task->packer, heap, method);
+    task->slice = heap_take(heap, snapshot_task_slice_bytes);
+    if (method != RECOVERY_PLAIN)
+        task->packed = heap_take(heap, snapshot_task_slice_bytes);
+    if (task->slice == NULL || (method != RECOVERY_PLAIN && task->packed == NULL))
+        err = ERR_NO_MEMORY;
+    return err == ERR_OK ? snapshot_writer_init(&task->writer, &server->keeper) : err;
 }
 
 void snapshot_task_start(struct snapshot_task *task)
@@ -199,11 +284,10 @@ void snapshot_task_start(struct snapshot_task *task)
     draw_triggers(task);
     if (task->step != SNAPSHOT_TASK_IDLE || server->phase == KEEPER_SERVER_STOPPING)
         return;
-    task->slice = heap_take(server->shard->heap, snapshot_task_slice_bytes);
-    if (task->slice == NULL || snapshot_writer_init(&task->writer, &server->keeper) != ERR_OK) {
+    const enum err err = take_memory(task);
+    if (err != ERR_OK) {
         diag_error(server->shard->diag, "no memory for a snapshot; tried again later");
-        heap_give(server->shard->heap, task->slice);
-        task->slice = NULL;
+        give_memory(task);
         return;
     }
     name_files(task);
@@ -211,6 +295,8 @@ void snapshot_task_start(struct snapshot_task *task)
     task->error = 0;
     task->offset = 0;
     task->is_canceled = false;
+    task->is_complete = false;
+    task->rest = SLICE_NULL;
     task->started_at_ns = io_now_ns(server->shard->io);
     submit_path(task, SNAPSHOT_TASK_OPEN, IO_OPEN, task->path_temporary,
                 IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_TRUNCATE);

@@ -1,19 +1,25 @@
 /* Writes a snapshot in slices while the server goes on: a piece is made, written, and only then the
  * next is made, so requests come in between.
  *
+ * A snapshot holds parts of the transactions that were applied while it was written, so the journal
+ * up to there is durable before it gets its name.
+ *
  * The file grows under a temporary name, is synced, and then gets its own, so a snapshot that can
  * be found is whole. Before it starts the journal moves on to a new file, so that older ones can be
  * purged later.
  *
- * Memory: one slice from the heap while it runs. Shard: the server's.
+ * Memory: one slice from the heap while it runs, two and the packer's with compression. Shard: the
+ * server's.
  */
 #ifndef SERVER_KEEPER_SNAPSHOT_TASK_H
 #define SERVER_KEEPER_SNAPSHOT_TASK_H
 
 #include "base/prng.h"
 #include "io/io.h"
+#include "journal/journal.h"
 #include "keeper/snapshot_writer.h"
 #include "server/keeper/keeper_config.h"
+#include "server/keeper/snapshot_packer.h"
 
 struct keeper_server;
 
@@ -22,6 +28,7 @@ enum snapshot_task_step {
     SNAPSHOT_TASK_OPEN,
     SNAPSHOT_TASK_WRITE,
     SNAPSHOT_TASK_SYNC,
+    SNAPSHOT_TASK_SYNC_JOURNAL,
     SNAPSHOT_TASK_CLOSE,
     SNAPSHOT_TASK_RENAME,
     SNAPSHOT_TASK_OPEN_DIRECTORY,
@@ -30,7 +37,8 @@ enum snapshot_task_step {
     SNAPSHOT_TASK_REMOVE, /* It failed: what there is of the file goes. */
 };
 
-enum { snapshot_task_slice_bytes = 64 * 1024 };
+/* Packing takes more time than writing: a smaller slice keeps the pauses as short. */
+enum { snapshot_task_slice_bytes = 64 * 1024, snapshot_task_packed_slice_bytes = 16 * 1024 };
 
 struct snapshot_task {
     struct keeper_server *server;
@@ -38,7 +46,12 @@ struct snapshot_task {
     struct snapshot_writer writer;
     struct io_op op;
     struct iovec vector;
+    struct snapshot_packer packer;
+    struct journal_request journal_request;
     uint8_t *slice;
+    uint8_t *packed;   /* What is written, of a packed snapshot. */
+    struct slice rest; /* Of the slice, not yet packed. */
+    bool is_complete;  /* The writer has no more. */
     int32_t handle;
     uint64_t offset;
     uint64_t started_at_ns;
