@@ -193,6 +193,13 @@ static inline uint64_t io_now_ns(struct io *io)
     return io->world->now_ns(io);
 }
 
+/* The deadline of a timer for work that goes on in the next round, when what has come meanwhile has
+ * had its turn. One that is due now runs in this round already. */
+static inline uint64_t io_next_round_ns(struct io *io)
+{
+    return io_now_ns(io) + 1;
+}
+
 /* Milliseconds since 1970, for timestamps that people and protocols see; may jump. */
 static inline int64_t io_wall_ms(struct io *io)
 {

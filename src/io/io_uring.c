@@ -549,7 +549,7 @@ static uint64_t wait_limit_ns(const struct uring *uring, uint64_t wait_ns)
     const struct timer_node *first = uring->timers.root;
     if (first == NULL)
         return wait_ns;
-    if (first->deadline_ns <= uring->now_ns)
+    if (first->deadline_ns <= uring->now_ns + 1) /* See io_next_round_ns. */
         return 0;
     return min_u64(wait_ns, first->deadline_ns - uring->now_ns);
 }

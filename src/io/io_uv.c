@@ -644,7 +644,7 @@ static uint64_t wait_limit_ns(const struct uv *uv, uint64_t wait_ns)
     const struct timer_node *first = uv->timers.root;
     if (first == NULL)
         return wait_ns;
-    if (first->deadline_ns <= uv->now_ns)
+    if (first->deadline_ns <= uv->now_ns + 1) /* See io_next_round_ns. */
         return 0;
     return min_u64(wait_ns, first->deadline_ns - uv->now_ns);
 }

@@ -22,6 +22,7 @@ enum err keeper_init(struct keeper *keeper, struct heap *heap, struct keeper_opt
                          (struct watch_table_options){
                              .hash_seed = seed,
                              .watch_count_max = options.watch_count_max,
+                             .acls = &keeper->tree.acls,
                          }) != ERR_OK ||
         pending_init(&keeper->pending, heap, &keeper->tree, seed) != ERR_OK)
         goto fail;

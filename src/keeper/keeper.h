@@ -170,6 +170,20 @@ MUST_CHECK enum code keeper_prepare(struct keeper *keeper, const struct keeper_r
 void keeper_apply(struct keeper *keeper, const struct txn *txn, int64_t now_ms,
                   struct keeper_sink *sink, struct arena *arena, struct txn_result *result);
 
+/* How many watches the next calls of keeper_apply may fire at once; the events beyond are owed.
+ * UINT64_MAX, as at first: all. */
+void keeper_set_event_budget(struct keeper *keeper, uint64_t watch_count);
+
+bool keeper_owes_events(const struct keeper *keeper);
+
+/* Tells the connection the events that it is owed: to be called before it is answered anything, and
+ * before a request of its own is read. */
+void keeper_tell(struct keeper *keeper, struct keeper_connection *connection,
+                 struct keeper_sink *sink);
+
+/* Goes on with what is owed, for so many watches; true: there is more. */
+bool keeper_tell_some(struct keeper *keeper, uint64_t watch_count, struct keeper_sink *sink);
+
 /* Forgets what was prepared and not applied (a leader that lost its quorum). */
 void keeper_drop_pending(struct keeper *keeper);
 

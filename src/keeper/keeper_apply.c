@@ -11,8 +11,7 @@
 struct application {
     struct watch_sink sink;
     struct keeper *keeper;
-    struct keeper_sink *out;    /* NULL: nobody is connected. */
-    const struct acl_list *acl; /* Who may hear of the event. NULL: everybody. */
+    struct keeper_sink *out; /* NULL: nobody is connected. */
     const struct txn *txn;
 };
 
@@ -21,19 +20,20 @@ static void hand_on(struct watch_sink *sink, struct watcher *watcher,
 {
     struct application *work = CONTAINER_OF(sink, struct application, sink);
     struct keeper_connection *connection = CONTAINER_OF(watcher, struct keeper_connection, watcher);
-    const bool may_hear = work->keeper->options.skip_acl ||
-                          acl_list_grants(*work->acl, ACL_READ, auth_set_list(&connection->auth));
+    const bool may_hear =
+        work->keeper->options.skip_acl ||
+        acl_list_grants(event->acl->list, ACL_READ, auth_set_list(&connection->auth));
     if (may_hear && work->out != NULL)
         work->out->on_watch(work->out, connection, event);
 }
 
 static void fire(struct application *work, enum watch_kind kind, enum watch_event_type type,
-                 struct slice path, const struct acl_entry *acl)
+                 struct slice path, struct acl_entry *acl)
 {
     if (work->keeper->watches.watches.count == 0)
         return;
-    work->acl = &acl->list;
-    const struct watch_event event = {.type = type, .path = path, .zxid = work->txn->zxid};
+    const struct watch_event event = {
+        .type = type, .path = path, .zxid = work->txn->zxid, .acl = acl};
     watch_table_fire(&work->keeper->watches, kind, &event, &work->sink);
 }
 
@@ -339,6 +339,31 @@ void keeper_apply(struct keeper *keeper, const struct txn *txn, int64_t now_ms,
     pending_settle(&keeper->pending, txn->zxid);
     keeper->zxid_applied = max_i64(keeper->zxid_applied, txn->zxid);
     keeper->zxid_prepared = max_i64(keeper->zxid_prepared, keeper->zxid_applied);
+}
+
+/* --- events that are owed --- */
+
+void keeper_set_event_budget(struct keeper *keeper, uint64_t watch_count)
+{
+    watch_table_set_budget(&keeper->watches, watch_count);
+}
+
+bool keeper_owes_events(const struct keeper *keeper)
+{
+    return !list_empty(&keeper->watches.firings);
+}
+
+void keeper_tell(struct keeper *keeper, struct keeper_connection *connection,
+                 struct keeper_sink *sink)
+{
+    struct application work = {.sink = {hand_on}, .keeper = keeper, .out = sink};
+    watch_table_tell(&keeper->watches, &connection->watcher, &work.sink);
+}
+
+bool keeper_tell_some(struct keeper *keeper, uint64_t watch_count, struct keeper_sink *sink)
+{
+    struct application work = {.sink = {hand_on}, .keeper = keeper, .out = sink};
+    return watch_table_tell_some(&keeper->watches, watch_count, &work.sink);
 }
 
 /* --- start --- */

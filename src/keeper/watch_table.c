@@ -1,6 +1,7 @@
 #include "keeper/watch_table.h"
 
 #include "base/assert.h"
+#include "base/macros.h"
 #include "keeper/path.h"
 
 static struct watched_path *path_of(const struct hash_link *link)
@@ -41,7 +42,13 @@ enum err watch_table_init(struct watch_table *table, struct heap *heap, struct s
                           struct watch_table_options options)
 {
     *table = (struct watch_table){
-        .slab = slab, .hash_seed = options.hash_seed, .watch_count_max = options.watch_count_max};
+        .slab = slab,
+        .hash_seed = options.hash_seed,
+        .watch_count_max = options.watch_count_max,
+        .budget = UINT64_MAX,
+        .acls = options.acls,
+    };
+    list_init(&table->firings);
     if (hash_table_init(&table->paths[WATCH_KIND_DATA], heap) != ERR_OK ||
         hash_table_init(&table->paths[WATCH_KIND_CHILD], heap) != ERR_OK ||
         hash_table_init(&table->watches, heap) != ERR_OK) {
@@ -49,17 +56,6 @@ enum err watch_table_init(struct watch_table *table, struct heap *heap, struct s
         return ERR_NO_MEMORY;
     }
     return ERR_OK;
-}
-
-void watch_table_deinit(struct watch_table *table)
-{
-    assert(table->watches.count == 0);
-    for (int kind = 0; kind < watch_kind_count; kind++)
-        if (table->paths[kind].heap != NULL)
-            hash_table_deinit(&table->paths[kind]);
-    if (table->watches.heap != NULL)
-        hash_table_deinit(&table->watches);
-    *table = (struct watch_table){0};
 }
 
 void watch_table_init_watcher(struct watcher *watcher)
@@ -76,15 +72,20 @@ static struct watched_path *find_path(const struct watch_table *table, enum watc
     return link == NULL ? NULL : path_of(link);
 }
 
-static struct watch *find_watch(const struct watch_table *table, enum watch_kind kind,
-                                const struct watcher *watcher, struct slice path)
+static struct watch *find_watch_of(const struct watch_table *table, const struct watched_path *path,
+                                   const struct watcher *watcher)
 {
-    const struct watch_key key = {find_path(table, kind, path), watcher};
-    if (key.path == NULL)
-        return NULL;
+    const struct watch_key key = {path, watcher};
     struct hash_link *link =
         hash_table_find(&table->watches, hash_key(table, &key), is_watch, &key);
     return link == NULL ? NULL : watch_of(link);
+}
+
+static struct watch *find_watch(const struct watch_table *table, enum watch_kind kind,
+                                const struct watcher *watcher, struct slice path)
+{
+    const struct watched_path *watched = find_path(table, kind, path);
+    return watched == NULL ? NULL : find_watch_of(table, watched, watcher);
 }
 
 static size_t path_bytes(size_t size)
@@ -105,18 +106,18 @@ static struct watched_path *find_or_add_path(struct watch_table *table, enum wat
     /* Not as one struct: its end may lie behind the block. */
     memset(path, 0, offsetof(struct watched_path, bytes));
     path->size = (uint32_t)bytes.size;
+    path->kind = kind;
     list_init(&path->watches);
     memcpy(path->bytes, bytes.data, bytes.size);
     hash_table_add(&table->paths[kind], &path->by_path, hash_bytes(bytes, table->hash_seed));
     return path;
 }
 
-static void drop_path_if_unwatched(struct watch_table *table, enum watch_kind kind,
-                                   struct watched_path *path)
+static void drop_path_if_unwatched(struct watch_table *table, struct watched_path *path)
 {
-    if (path->watch_count > 0)
+    if (path->watch_count > 0 || path->firing_count > 0)
         return;
-    hash_table_remove(&table->paths[kind], &path->by_path);
+    hash_table_remove(&table->paths[path->kind], &path->by_path);
     slab_give(table->slab, path, path_bytes(path->size));
 }
 
@@ -140,9 +141,8 @@ void watch_table_drop_watcher(struct watch_table *table, struct watcher *watcher
     while (!list_empty(&watcher->watches)) {
         struct watch *watch = CONTAINER_OF(watcher->watches.next, struct watch, in_watcher);
         struct watched_path *path = watch->path;
-        const enum watch_kind kind = watch->kind;
         drop_watch(table, watch);
-        drop_path_if_unwatched(table, kind, path);
+        drop_path_if_unwatched(table, path);
     }
 }
 
@@ -160,9 +160,12 @@ static struct watch *add_watch(struct watch_table *table, enum watch_kind kind,
     struct watch *watch = path == NULL ? NULL : slab_take(table->slab, sizeof *watch);
     if (watch == NULL) {
         if (path != NULL)
-            drop_path_if_unwatched(table, kind, path);
+            drop_path_if_unwatched(table, path);
         return NULL;
     }
+    if (list_empty(&watcher->watches))
+        watcher->told_firing = table->firing_last;
+    assert(watcher->told_firing == table->firing_last || list_empty(&table->firings));
     *watch = (struct watch){.path = path, .watcher = watcher, .kind = (uint8_t)kind};
     const struct watch_key key = {path, watcher};
     hash_table_add(&table->watches, &watch->by_watcher, hash_key(table, &key));
@@ -207,7 +210,7 @@ bool watch_table_remove(struct watch_table *table, enum watch_kind kind, struct 
     if (watch->modes == 0) {
         struct watched_path *path = watch->path;
         drop_watch(table, watch);
-        drop_path_if_unwatched(table, kind, path);
+        drop_path_if_unwatched(table, path);
     }
     return true;
 }
@@ -217,56 +220,176 @@ void watch_table_begin_round(struct watch_table *table)
     table->round++;
 }
 
-static void tell(struct watch_table *table, struct watcher *watcher,
-                 const struct watch_event *event, struct watch_sink *sink)
-{
-    if (watcher->told_round == table->round)
-        return;
-    watcher->told_round = table->round;
-    sink->on_watch(sink, watcher, event);
-}
+/* One watch of a path of which event is told. */
+struct telling {
+    const struct watch_event *event;
+    uint64_t round;
+    bool is_recursive; /* The path is an ancestor's. */
+};
 
-static void fire_on_path(struct watch_table *table, enum watch_kind kind,
-                         const struct watch_event *event, struct watch_sink *sink)
+/* May drop the watch, not its path. */
+static void fire_watch(struct watch_table *table, struct watch *watch,
+                       const struct telling *telling, struct watch_sink *sink)
 {
-    struct watched_path *path = find_path(table, kind, event->path);
-    if (path == NULL)
+    struct watcher *watcher = watch->watcher;
+    if (telling->is_recursive && (watch->modes & WATCH_MODE_RECURSIVE) == 0)
         return;
-    list_each_safe (link, after, &path->watches) {
-        struct watch *watch = CONTAINER_OF(link, struct watch, in_path);
-        struct watcher *watcher = watch->watcher;
+    if (!telling->is_recursive) {
         watch->modes = (uint8_t)(watch->modes & ~WATCH_MODE_STANDARD);
         if (watch->modes == 0)
             drop_watch(table, watch);
-        tell(table, watcher, event, sink);
     }
-    drop_path_if_unwatched(table, kind, path);
+    if (watcher->told_round == telling->round)
+        return;
+    watcher->told_round = telling->round;
+    sink->on_watch(sink, watcher, telling->event);
 }
 
-static void fire_recursively(struct watch_table *table, struct slice ancestor,
-                             const struct watch_event *event, struct watch_sink *sink)
+static size_t firing_bytes(size_t size)
 {
-    const struct watched_path *path = find_path(table, WATCH_KIND_DATA, ancestor);
-    if (path == NULL)
-        return;
-    list_each (link, &path->watches) {
-        const struct watch *watch = CONTAINER_OF(link, struct watch, in_path);
-        if ((watch->modes & WATCH_MODE_RECURSIVE) != 0)
-            tell(table, watch->watcher, event, sink);
+    return offsetof(struct watch_firing, bytes) + size;
+}
+
+/* False: the heap says no. */
+static bool owe(struct watch_table *table, struct watched_path *path, const struct telling *telling)
+{
+    const struct slice bytes = telling->event->path;
+    struct watch_firing *firing = slab_take(table->slab, firing_bytes(bytes.size));
+    if (firing == NULL)
+        return false;
+    firing->number = ++table->firing_last;
+    firing->round = telling->round;
+    firing->path = path;
+    firing->left = path->watch_count;
+    firing->is_recursive = telling->is_recursive;
+    memcpy(firing->bytes, bytes.data, bytes.size);
+    firing->event = *telling->event;
+    firing->event.path = slice_of(firing->bytes, bytes.size);
+    if (firing->event.acl != NULL)
+        acl_table_share(firing->event.acl);
+    path->firing_count++;
+    list_init(&firing->link);
+    list_push(&table->firings, &firing->link);
+    return true;
+}
+
+static struct watch_firing *first_firing(const struct watch_table *table)
+{
+    return CONTAINER_OF(table->firings.next, struct watch_firing, link);
+}
+
+static void drop_firing(struct watch_table *table, struct watch_firing *firing)
+{
+    struct watched_path *path = firing->path;
+    list_remove(&firing->link);
+    if (firing->event.acl != NULL)
+        acl_table_release(table->acls, firing->event.acl);
+    slab_give(table->slab, firing, firing_bytes(firing->event.path.size));
+    path->firing_count--;
+    drop_path_if_unwatched(table, path);
+}
+
+/* Behind what is owed already everything is owed, so that each watcher hears in order. Without
+ * memory for that all is told now. */
+static void fire_path(struct watch_table *table, struct watched_path *path,
+                      const struct telling *telling, struct watch_sink *sink)
+{
+    if (!list_empty(&table->firings) || path->watch_count > table->budget) {
+        if (owe(table, path, telling))
+            return;
+        path->firing_count++; /* It stays. */
+        watch_table_tell_some(table, UINT64_MAX, sink);
+        path->firing_count--;
     }
+    table->budget -= table->budget == UINT64_MAX ? 0 : min_u64(table->budget, path->watch_count);
+    list_each_safe (link, after, &path->watches)
+        fire_watch(table, CONTAINER_OF(link, struct watch, in_path), telling, sink);
+    drop_path_if_unwatched(table, path);
 }
 
 void watch_table_fire(struct watch_table *table, enum watch_kind kind,
                       const struct watch_event *event, struct watch_sink *sink)
 {
-    fire_on_path(table, kind, event, sink);
+    struct telling telling = {.event = event, .round = table->round};
+    struct watched_path *path = find_path(table, kind, event->path);
+    if (path != NULL)
+        fire_path(table, path, &telling, sink);
     if (kind != WATCH_KIND_DATA)
         return;
     struct slice ancestor = event->path;
+    telling.is_recursive = true;
     while (table->recursive_count > 0 && ancestor.size > 1) {
         ancestor = path_parent(ancestor);
-        fire_recursively(table, ancestor, event, sink);
+        path = find_path(table, WATCH_KIND_DATA, ancestor);
+        if (path != NULL)
+            fire_path(table, path, &telling, sink);
     }
+}
+
+void watch_table_set_budget(struct watch_table *table, uint64_t watch_count)
+{
+    table->budget = watch_count;
+}
+
+uint64_t watch_table_tell(struct watch_table *table, struct watcher *watcher,
+                          struct watch_sink *sink)
+{
+    uint64_t count = 0;
+    if (list_empty(&table->firings) || watcher->told_firing == table->firing_last)
+        return 0;
+    list_each (link, &table->firings) {
+        const struct watch_firing *firing = CONTAINER_OF(link, struct watch_firing, link);
+        if (list_empty(&watcher->watches))
+            break;
+        if (firing->number <= watcher->told_firing)
+            continue;
+        struct watch *watch = find_watch_of(table, firing->path, watcher);
+        const struct telling telling = {&firing->event, firing->round, firing->is_recursive};
+        if (watch == NULL)
+            continue;
+        fire_watch(table, watch, &telling, sink);
+        count++;
+    }
+    watcher->told_firing = table->firing_last;
+    return count;
+}
+
+/* Each watcher that the first firing leads to is told everything at once, so that its events share
+ * what carries them. */
+bool watch_table_tell_some(struct watch_table *table, uint64_t watch_count, struct watch_sink *sink)
+{
+    uint64_t count = 0;
+    while (count < watch_count && !list_empty(&table->firings)) {
+        struct watch_firing *firing = first_firing(table);
+        struct list *link = list_first(&firing->path->watches);
+        if (firing->left == 0 || link == NULL) {
+            drop_firing(table, firing);
+            continue;
+        }
+        /* To the end: watches that are gone meanwhile do no harm. */
+        firing->left--;
+        list_remove(link);
+        list_push(&firing->path->watches, link);
+        struct watcher *watcher = CONTAINER_OF(link, struct watch, in_path)->watcher;
+        count++;
+        if (watcher->told_firing < firing->number)
+            count += watch_table_tell(table, watcher, sink);
+    }
+    return !list_empty(&table->firings);
+}
+
+void watch_table_deinit(struct watch_table *table)
+{
+    assert(table->watches.count == 0);
+    if (table->slab != NULL)
+        while (!list_empty(&table->firings))
+            drop_firing(table, first_firing(table));
+    for (int kind = 0; kind < watch_kind_count; kind++)
+        if (table->paths[kind].heap != NULL)
+            hash_table_deinit(&table->paths[kind]);
+    if (table->watches.heap != NULL)
+        hash_table_deinit(&table->watches);
+    *table = (struct watch_table){0};
 }
 
 struct watched_path *watch_table_next_path(const struct watch_table *table, enum watch_kind kind,

@@ -216,6 +216,12 @@ static void count_reply(struct client_link *client, const struct net_message *me
     client->sent_count++;
 }
 
+/* An event comes before whatever shows what it tells of. */
+static void tell_owed(struct client_link *client)
+{
+    keeper_tell(&client->server->keeper, &client->keeper, &client->server->sink);
+}
+
 void client_link_reply(struct client_link *client, struct net_reply *reply,
                        struct net_message *message, uint64_t started_at_ns)
 {
@@ -231,6 +237,7 @@ void client_link_reply(struct client_link *client, struct net_reply *reply,
         return;
     }
     count_reply(client, message, started_at_ns);
+    tell_owed(client);
     net_reply_send(reply, message);
 }
 
@@ -681,6 +688,7 @@ static void on_read(struct client_link *client, const struct request *request)
 
 static void dispatch(struct client_link *client, const struct request *request)
 {
+    tell_owed(client);
     switch (op_class_of(request->header.type)) {
     case OP_CLASS_WRITE: on_write(client, request); return;
     case OP_CLASS_READ: on_read(client, request); return;
@@ -789,6 +797,8 @@ void client_link_run_wait(struct client_wait *wait)
                               .identity_count = wait->identity_count,
                               .started_at_ns = wait->started_at_ns};
     server->wait_count--;
+    if (client->net != NULL)
+        tell_owed(client);
     if (client->net == NULL || decode_header(&request, &server->arena) != ERR_OK) {
         client->outstanding_count--;
         net_reply_drop(wait->reply);

@@ -217,6 +217,7 @@ static void init(struct keeper_server *server, struct shard *shard,
     snapshot_task_init(&server->snapshot, server);
     purge_task_init(&server->purge, server);
     znode_reaper_init(&server->reaper, server);
+    event_task_init(&server->events, server);
 }
 
 enum err keeper_server_start(struct keeper_server **server_out, struct shard *shard,
@@ -297,12 +298,17 @@ static void on_lock_closed(struct io_op *op, int64_t result)
         server->stopped(server->stopped_context);
 }
 
+static bool are_parts_idle(const struct keeper_server *server)
+{
+    return event_task_is_idle(&server->events) && snapshot_task_is_idle(&server->snapshot) &&
+           admin_snapshot_is_idle(&server->admin.snapshot) && purge_task_is_idle(&server->purge) &&
+           ack_mark_is_stopped(&server->mark) && audit_file_is_stopped(&server->audit);
+}
+
 void keeper_server_pump_stop(struct keeper_server *server)
 {
     if (server->phase != KEEPER_SERVER_STOPPING || server->is_journal_open || server->is_ticking ||
-        server->is_applying || !snapshot_task_is_idle(&server->snapshot) ||
-        !admin_snapshot_is_idle(&server->admin.snapshot) || !purge_task_is_idle(&server->purge) ||
-        !ack_mark_is_stopped(&server->mark) || !audit_file_is_stopped(&server->audit))
+        server->is_applying || !are_parts_idle(server))
         return;
     if (server->lock_handle == io_handle_none)
         return;

@@ -22,6 +22,7 @@
 #include "server/keeper/audit_file.h"
 #include "server/keeper/connection_throttle.h"
 #include "server/keeper/digest_log.h"
+#include "server/keeper/event_task.h"
 #include "server/keeper/host_facts.h"
 #include "server/keeper/keeper_config.h"
 #include "server/keeper/keeper_stats.h"
@@ -67,7 +68,7 @@ struct keeper_server {
     uint32_t write_count;
     uint64_t write_bytes;
     uint32_t durable_count; /* The first so many of them may be applied. */
-    struct io_op apply_op;  /* A timer that is due at once. */
+    struct io_op apply_op;  /* A timer for this round or the next. */
     bool is_applying;       /* In flight. */
     struct list free_writes;
     uint32_t free_write_count;
@@ -93,6 +94,7 @@ struct keeper_server {
     struct snapshot_task snapshot;
     struct purge_task purge;
     struct znode_reaper reaper;
+    struct event_task events;
     struct io_op tick_op;
     bool is_ticking;
     bool is_expiring; /* Overdue sessions wait until their closes can be written. */

@@ -157,26 +157,28 @@ static void apply_first(struct keeper_server *server)
     release(server, write);
 }
 
-static void want_apply(struct keeper_server *server);
+static void want_apply(struct keeper_server *server, uint64_t deadline_ns);
 
 static void on_apply(struct io_op *op, int64_t result)
 {
     struct keeper_server *server = CONTAINER_OF(op, struct keeper_server, apply_op);
     (void)result;
     server->is_applying = false;
+    event_task_begin(&server->events);
     for (uint32_t count = 0; count < applied_count_max && server->durable_count > 0; count++)
         apply_first(server);
+    event_task_start(&server->events);
     client_link_close_doomed(server);
     keeper_server_on_room(server);
     if (server->durable_count > 0)
-        want_apply(server);
+        want_apply(server, io_next_round_ns(server->shard->io));
     else
         keeper_server_pump_stop(server);
 }
 
 /* Some at a time: the answers to the first ones are on their way, and their clients at work, while
  * the next ones are applied; and nobody else waits for a whole group. */
-static void want_apply(struct keeper_server *server)
+static void want_apply(struct keeper_server *server, uint64_t deadline_ns)
 {
     if (server->is_applying)
         return;
@@ -184,7 +186,7 @@ static void want_apply(struct keeper_server *server)
     server->apply_op = (struct io_op){.kind = IO_TIMER,
                                       .handle = io_handle_none,
                                       .done = on_apply,
-                                      .timer.deadline_ns = io_now_ns(server->shard->io)};
+                                      .timer.deadline_ns = deadline_ns};
     io_submit(server->shard->io, &server->apply_op);
 }
 
@@ -196,7 +198,7 @@ static void on_durable(struct journal_append *append, enum err err)
     metric_summary_add(&server->stats.summaries.write_wait, elapsed_ms(write));
     server->durable_count++;
     assert(server->durable_count <= server->write_count);
-    want_apply(server);
+    want_apply(server, io_now_ns(server->shard->io));
 }
 
 /* ---- before the journal ---- */
