@@ -5,10 +5,24 @@
 
 enum { base64_bytes_max = (checksum_digest_bytes_max + 2) / 3 * 4 };
 
+/* False: the heap says no. */
+static bool grow(struct auth_set *set, struct heap *heap)
+{
+    const int32_t capacity = set->capacity == 0 ? 1 : 2 * set->capacity;
+    struct zk_id *items = heap_resize(heap, set->items, (size_t)capacity * sizeof *items);
+    if (items == NULL)
+        return false;
+    set->items = items;
+    set->capacity = capacity;
+    return true;
+}
+
 /* Both strings in one block, which the scheme's slice points to. */
 static enum err add(struct auth_set *set, struct heap *heap, struct slice scheme, struct slice id)
 {
     assert(set->count < auth_set_count_max);
+    if (set->count == set->capacity && !grow(set, heap))
+        return ERR_NO_MEMORY;
     uint8_t *block = heap_take(heap, scheme.size + id.size + 1);
     if (block == NULL)
         return ERR_NO_MEMORY;
@@ -22,15 +36,19 @@ static enum err add(struct auth_set *set, struct heap *heap, struct slice scheme
 
 enum err auth_set_init(struct auth_set *set, struct heap *heap, struct slice address)
 {
-    set->count = 0;
-    return add(set, heap, SLICE_LITERAL("ip"), address);
+    *set = (struct auth_set){0};
+    const enum err err = add(set, heap, SLICE_LITERAL("ip"), address);
+    if (err != ERR_OK)
+        auth_set_deinit(set, heap);
+    return err;
 }
 
 void auth_set_deinit(struct auth_set *set, struct heap *heap)
 {
     for (int32_t index = 0; index < set->count; index++)
         heap_give(heap, (void *)(uintptr_t)set->items[index].scheme.data);
-    set->count = 0;
+    heap_give(heap, set->items);
+    *set = (struct auth_set){0};
 }
 
 static bool has(const struct auth_set *set, struct slice scheme, struct slice id)

@@ -1,6 +1,6 @@
 /* Who a connection is: the identities that it has proved, its address first.
  *
- * Memory: a block from the heap for each identity. Shard: the connection's.
+ * Memory: a block from the heap for each identity, and one for the list. Shard: the connection's.
  */
 #ifndef KEEPER_AUTH_SET_H
 #define KEEPER_AUTH_SET_H
@@ -13,9 +13,11 @@ enum {
     auth_set_id_bytes_max = 64 * 1024,
 };
 
+/* Most connections have one identity. */
 struct auth_set {
-    struct zk_id items[auth_set_count_max];
-    int32_t count;
+    struct zk_id *items; /* [capacity] */
+    int32_t count;       /* At most auth_set_count_max. */
+    int32_t capacity;
 };
 
 struct auth_options {

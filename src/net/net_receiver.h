@@ -18,7 +18,7 @@
 #include "net/net.h"
 
 enum {
-    net_receiver_quiet_bytes = 512, /* Of a quiet connection's buffer, headers and all. */
+    net_receiver_quiet_bytes = 128, /* Of a quiet connection's buffer, headers and all. */
     net_receiver_step_bytes = 64 * 1024,
     net_receiver_length_bytes = 4,
 };
