@@ -34,8 +34,8 @@ struct io_address {
     uint16_t port;     /* Host order. */
 };
 
-/* "127.0.0.1:2181" or "[0:0:0:0:0:0:0:1]:2181", as clients of Apache's servers see addresses; text of
- * at least io_address_text_max bytes, lends it back. */
+/* "127.0.0.1:2181" or "[0:0:0:0:0:0:0:1]:2181", as clients of Apache's servers see addresses; text
+ * of at least io_address_text_max bytes, lends it back. */
 enum { io_address_text_max = 56 };
 const char *io_address_print(const struct io_address *address, char *text, size_t capacity);
 
