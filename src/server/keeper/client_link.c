@@ -782,10 +782,12 @@ static void on_request(struct client_link *client, struct slice frame)
     /* A session that is closing stays untouched; its writes are refused by the core. */
     (void)keeper_touch_session(&server->keeper, client->keeper.session_id, client->timeout_ms,
                                keeper_server_now_ms(server));
+    client->user_count++; /* It may be closed. */
     judge(client, &request);
     if (client->phase == CLIENT_LINK_OPEN && client->outstanding_count > 0 &&
         keeper_write_is_saturated(server))
         pause(client);
+    client_link_release(client);
 }
 
 void client_link_run_wait(struct client_wait *wait)
