@@ -174,7 +174,7 @@ static const struct config_row rows[] = {
      .doc = "Whether hard quotas are enforced, and soft ones warned about."},
     {"extendedTypesEnabled", CONFIG_BOOL, FIELD(extended_types_enabled), .value_default = "false",
      .doc = "Whether znodes may have a time to live."},
-    {"znode.container.checkIntervalMs", CONFIG_INT, FIELD(container_check_interval_ms), .min = 10,
+    {"znode.container.checkIntervalMs", CONFIG_INT, FIELD(container_check_interval_ms), .min = 1,
      .max = INT32_MAX, .value_default = "60000", .unit = "ms",
      .doc = "How often empty containers and expired znodes are looked for."},
     {"znode.container.maxPerMinute", CONFIG_INT, FIELD(container_count_max_per_minute), .min = 1,
