@@ -543,6 +543,20 @@ static void damage_in_what_another_server_wrote_behind_the_mark(void **state)
     }
 }
 
+/* The same for a whole record that is gone: the next one tells whose it was. */
+static void a_hole_in_what_another_server_wrote_behind_the_mark(void **state)
+{
+    (void)state;
+    size_t first_at;
+    lay_out(half_marked, false);
+    make_foreign(0, &first_at);
+    struct file *file = &folder.files[LOG_2D];
+    const size_t size = built.record_size[half_marked + 1] + txn_digest_bytes;
+    memmove(file->bytes + first_at, file->bytes + first_at + size, file->size - first_at - size);
+    file->size -= size;
+    expect(refused, "log.2d", "a missing record", LOG_2D, first_at, half_marked);
+}
+
 static void a_wrong_digest_is_told_and_counted(void **state)
 {
     (void)state;
@@ -649,6 +663,7 @@ int main(void)
         cmocka_unit_test(each_byte_and_length_of_the_mark),
         cmocka_unit_test(a_torn_tail_that_the_next_file_continues),
         cmocka_unit_test(damage_in_what_another_server_wrote_behind_the_mark),
+        cmocka_unit_test(a_hole_in_what_another_server_wrote_behind_the_mark),
         cmocka_unit_test(a_wrong_digest_is_told_and_counted),
         cmocka_unit_test(a_snapshot_that_is_newer_than_the_journal),
         cmocka_unit_test(files_where_they_do_not_belong),
