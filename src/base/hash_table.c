@@ -39,9 +39,8 @@ struct hash_link *hash_table_find(const struct hash_table *table, uint64_t hash,
     return NULL;
 }
 
-static void start_growing(struct hash_table *table)
+static void start_growing(struct hash_table *table, uint64_t bigger_count)
 {
-    const uint64_t bigger_count = table->bucket_count * 2;
     struct hash_link **bigger =
         heap_take_zeroed(table->heap, bigger_count * sizeof *table->buckets);
     if (bigger == NULL)
@@ -71,10 +70,23 @@ static void move_chain(struct hash_table *table)
     }
 }
 
+void hash_table_reserve(struct hash_table *table, uint64_t count)
+{
+    uint64_t bucket_count = table->bucket_count;
+    while (bucket_count < count)
+        bucket_count *= 2;
+    while (table->old_buckets != NULL)
+        move_chain(table);
+    if (bucket_count > table->bucket_count)
+        start_growing(table, bucket_count);
+    while (table->old_buckets != NULL)
+        move_chain(table);
+}
+
 void hash_table_add(struct hash_table *table, struct hash_link *link, uint64_t hash)
 {
     if (table->old_buckets == NULL && table->count >= table->bucket_count)
-        start_growing(table);
+        start_growing(table, table->bucket_count * 2);
     for (int step = 0; step < chains_moved_per_add && table->old_buckets != NULL; step++)
         move_chain(table);
 

@@ -41,6 +41,10 @@ void hash_table_deinit(struct hash_table *table);
 struct hash_link *hash_table_find(const struct hash_table *table, uint64_t hash, hash_table_is *is,
                                   const void *key);
 
+/* Makes the array large enough for count members at once, so that it need not grow while they are
+ * added; without the memory for it the table stays as it is. Takes time for each member it has. */
+void hash_table_reserve(struct hash_table *table, uint64_t count);
+
 /* Keeps link; its key must be new. */
 void hash_table_add(struct hash_table *table, struct hash_link *link, uint64_t hash);
 

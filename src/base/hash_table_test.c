@@ -55,6 +55,8 @@ static void follows_a_naive_model(void **state)
         member->present = !member->present;
         count += member->present ? 1 : (uint64_t)-1;
         assert_int_equal(table.count, count);
+        if (step == step_count / 3)
+            hash_table_reserve(&table, 3000);
         if (step % 16 == 0)
             check_walk(&table);
     }

@@ -9,6 +9,7 @@
 
 enum {
     end_bytes = 5, /* The path "/" behind the last znode. */
+    znode_bytes_usual = 256,
     quota_room_bytes_max = 2 << 20,
 };
 
@@ -17,6 +18,11 @@ void snapshot_reader_init(struct snapshot_reader *reader, struct keeper *keeper,
 {
     *reader = (struct snapshot_reader){
         .keeper = keeper, .arena = arena, .zxid = zxid, .now_ms = now_ms, .adler = 1};
+}
+
+void snapshot_reader_expect(struct snapshot_reader *reader, uint64_t file_bytes)
+{
+    hash_table_reserve(&reader->keeper->tree.by_path, file_bytes / znode_bytes_usual);
 }
 
 void snapshot_reader_deinit(struct snapshot_reader *reader)

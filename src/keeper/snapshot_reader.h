@@ -47,6 +47,10 @@ struct snapshot_reader {
 void snapshot_reader_init(struct snapshot_reader *reader, struct keeper *keeper,
                           struct arena *arena, int64_t zxid, int64_t now_ms);
 
+/* The file has so many bytes: makes room for the znodes that they are likely to hold, which saves
+ * time. They are believed for that only. */
+void snapshot_reader_expect(struct snapshot_reader *reader, uint64_t file_bytes);
+
 void snapshot_reader_deinit(struct snapshot_reader *reader);
 
 /* The next piece of the file. ERR_MALFORMED, ERR_UNSUPPORTED, ERR_CHECKSUM, ERR_CORRUPT: a sound

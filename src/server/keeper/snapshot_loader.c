@@ -186,8 +186,11 @@ static enum err load_snapshot(struct snapshot_loader *loader, const struct recov
 {
     struct keeper_server *server = loader->server;
     struct snapshot_reader snapshot;
+    struct io_file_info info;
     snapshot_reader_init(&snapshot, &server->keeper, &server->arena, file->zxid,
                          keeper_server_now_ms(server));
+    if (io_file_info(server->shard->io, loader->path, &info) == 0)
+        snapshot_reader_expect(&snapshot, info.size_bytes);
     const enum err err = feed_file(loader, file, &snapshot);
     if (err == ERR_OK) {
         diag_info(server->shard->diag, "loaded %s, %" PRIu64 " znodes", loader->path,
