@@ -15,19 +15,71 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ping_period_ms = 10000, event_count_max = 1024, wait_ms = 5 };
+enum {
+    ping_period_ms = 10000,
+    event_count_max = 1024,
+    wait_ms = 5,
+    opened_at_once = 64,
+};
 
-static void take_replies(int poll, uint64_t *received)
+struct sessions {
+    int *handles;
+    uint64_t *pinged_ns; /* When each was pinged last, or opened. */
+    unsigned count;      /* Opened so far. */
+    unsigned next;       /* Whose turn it is. */
+    int poll;
+    uint64_t ping_count;
+    uint64_t answer_count;
+};
+
+static void ping_due(struct sessions *sessions)
+{
+    const uint64_t now = keeper_wire_now_ns();
+    while (sessions->pinged_ns[sessions->next] + (uint64_t)ping_period_ms * 1000000 <= now) {
+        uint8_t frame[16];
+        uint8_t *at = keeper_wire_begin(frame, keeper_wire_xid_ping, KEEPER_WIRE_PING);
+        keeper_wire_send(sessions->handles[sessions->next], frame, keeper_wire_end(frame, at));
+        sessions->pinged_ns[sessions->next] = now;
+        sessions->next = (sessions->next + 1) % sessions->count;
+        sessions->ping_count++;
+    }
+}
+
+static void take_answers(struct sessions *sessions, int timeout_ms)
 {
     static uint8_t bytes[4096];
     struct epoll_event events[event_count_max];
-    const int ready = epoll_wait(poll, events, event_count_max, wait_ms);
+    const int ready = epoll_wait(sessions->poll, events, event_count_max, timeout_ms);
     for (int index = 0; index < ready; index++) {
         const ssize_t size = recv(events[index].data.fd, bytes, sizeof bytes, MSG_DONTWAIT);
         if (size <= 0)
-            keeper_wire_die("a session was closed");
-        *received += (uint64_t)size / 20; /* A ping's answer is a header alone. */
+            keeper_wire_refuse("a session was closed; open so far", (long)sessions->count);
+        sessions->answer_count += (uint64_t)size / 20; /* A ping's answer is a header alone. */
     }
+}
+
+static void open_some(struct sessions *sessions, uint16_t port, unsigned count)
+{
+    const unsigned first = sessions->count;
+    for (unsigned index = first; index < first + count; index++)
+        sessions->handles[index] = keeper_wire_ask_session(port, index);
+    for (unsigned index = first; index < first + count; index++) {
+        keeper_wire_take_session(sessions->handles[index], index);
+        sessions->pinged_ns[index] = keeper_wire_now_ns();
+        struct epoll_event event = {.events = EPOLLIN, .data.fd = sessions->handles[index]};
+        epoll_ctl(sessions->poll, EPOLL_CTL_ADD, sessions->handles[index], &event);
+    }
+    sessions->count += count;
+}
+
+/* Pings from then on are evenly spread. */
+static void spread(struct sessions *sessions)
+{
+    const uint64_t step_ns = (uint64_t)ping_period_ms * 1000000 / sessions->count;
+    const uint64_t start = keeper_wire_now_ns() - (uint64_t)ping_period_ms * 1000000;
+    sessions->next = 0;
+    for (unsigned index = 0; index < sessions->count; index++)
+        sessions->pinged_ns[index] = start + index * step_ns;
 }
 
 static bool is_input_over(void)
@@ -43,29 +95,27 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: keeper_idle PORT SESSIONS\n");
         return 2;
     }
+    const uint16_t port = (uint16_t)strtoul(argv[1], NULL, 10);
     const unsigned count = (unsigned)strtoul(argv[2], NULL, 10);
-    int *handles = calloc(count, sizeof *handles);
-    const int poll = epoll_create1(0);
-    if (handles == NULL || count == 0)
+    struct sessions sessions = {.handles = calloc(count, sizeof(int)),
+                                .pinged_ns = calloc(count, sizeof(uint64_t)),
+                                .poll = epoll_create1(0)};
+    if (sessions.handles == NULL || sessions.pinged_ns == NULL || count == 0)
         keeper_wire_die("calloc");
-    for (unsigned index = 0; index < count; index++) {
-        handles[index] = keeper_wire_open_session((uint16_t)strtoul(argv[1], NULL, 10), index);
-        struct epoll_event event = {.events = EPOLLIN, .data.fd = handles[index]};
-        epoll_ctl(poll, EPOLL_CTL_ADD, handles[index], &event);
+    while (sessions.count < count) {
+        const unsigned left = count - sessions.count;
+        open_some(&sessions, port, left < opened_at_once ? left : opened_at_once);
+        ping_due(&sessions);
+        take_answers(&sessions, 0);
     }
+    spread(&sessions);
     printf("ready\n");
     fflush(stdout);
-    const uint64_t period_ns = (uint64_t)ping_period_ms * 1000000 / count;
-    uint64_t sent = 0, received = 0;
-    const uint64_t start = keeper_wire_now_ns();
     while (!is_input_over()) {
-        for (; start + sent * period_ns <= keeper_wire_now_ns(); sent++) {
-            uint8_t frame[16];
-            uint8_t *at = keeper_wire_begin(frame, keeper_wire_xid_ping, KEEPER_WIRE_PING);
-            keeper_wire_send(handles[sent % count], frame, keeper_wire_end(frame, at));
-        }
-        take_replies(poll, &received);
+        ping_due(&sessions);
+        take_answers(&sessions, wait_ms);
     }
-    printf("pings %llu answers %llu\n", (unsigned long long)sent, (unsigned long long)received);
+    printf("pings %llu answers %llu\n", (unsigned long long)sessions.ping_count,
+           (unsigned long long)sessions.answer_count);
     return 0;
 }

@@ -10,7 +10,7 @@
 
 enum {
     bucket_count = 4096, /* 64 per power of two of microseconds. */
-    timeout_ms = 30000,
+    timeout_ms = 300000, /* A server on a busy machine may be slow to see a ping. */
     password_bytes = 16,
     acl_all = 31,
 };
@@ -60,18 +60,29 @@ static int dial(uint16_t port, unsigned index)
     return handle;
 }
 
-int keeper_wire_open_session(uint16_t port, unsigned index)
+int keeper_wire_ask_session(uint16_t port, unsigned index)
 {
-    static uint8_t reply[keeper_wire_frame_bytes_max];
     uint8_t request[49] = {0};
     const int handle = dial(port, index);
     store_u32(request, 45);
     store_u32(request + 16, timeout_ms);
     store_u32(request + 28, password_bytes);
     keeper_wire_send(handle, request, sizeof request);
+    return handle;
+}
+
+void keeper_wire_take_session(int handle, unsigned index)
+{
+    static uint8_t reply[keeper_wire_frame_bytes_max];
     keeper_wire_receive(handle, reply);
     if (load_u32(reply + 4) == 0)
         keeper_wire_refuse("the server refused session number", (long)index);
+}
+
+int keeper_wire_open_session(uint16_t port, unsigned index)
+{
+    const int handle = keeper_wire_ask_session(port, index);
+    keeper_wire_take_session(handle, index);
     return handle;
 }
 

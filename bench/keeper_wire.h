@@ -35,9 +35,14 @@ _Noreturn void keeper_wire_refuse(const char *what, long number);
 
 uint64_t keeper_wire_now_ns(void);
 
-/* A connected socket with a session of 30 s. The index-th connection of a program: every
- * keeper_wire_connects_per_source of them have a source address of their own, from 127.0.0.1 up. */
+/* A connected socket with a session of the longest time that the server grants, 300 s at most. The
+ * index-th connection of a program: every keeper_wire_connects_per_source of them have a source
+ * address of their own, from 127.0.0.1 up. */
 int keeper_wire_open_session(uint16_t port, unsigned index);
+
+/* The same in two parts, so that many sessions are opened at once. */
+int keeper_wire_ask_session(uint16_t port, unsigned index);
+void keeper_wire_take_session(int handle, unsigned index);
 
 void keeper_wire_send(int handle, const uint8_t *bytes, size_t size);
 
