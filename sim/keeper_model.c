@@ -405,13 +405,14 @@ bool keeper_model_close_session(struct keeper_model *model, int64_t session_id,
     return true;
 }
 
-static bool is_spent(const struct model_znode *znode, const struct model_reap *reap)
+/* Whether it was left alone for so long, as far as the reaper could see. */
+static bool is_older(const struct model_znode *znode, int64_t age_ms, const struct model_reap *reap)
 {
-    bool is_spent = reap->time_ms - znode->mtime > znode->ttl_ms;
+    bool is_older = reap->time_ms - znode->mtime > age_ms;
     for (size_t index = 0; index < ARRAY_COUNT(znode->mtimes); index++)
-        is_spent |= znode->mzxid > reap->seen_zxid && znode->mtimes[index] != 0 &&
-                    reap->time_ms - znode->mtimes[index] > znode->ttl_ms;
-    return is_spent;
+        is_older |= znode->mzxid > reap->seen_zxid && znode->mtimes[index] != 0 &&
+                    reap->time_ms - znode->mtimes[index] > age_ms;
+    return is_older;
 }
 
 const char *keeper_model_reap(struct keeper_model *model, const struct model_reap *reap)
@@ -424,9 +425,11 @@ const char *keeper_model_reap(struct keeper_model *model, const struct model_rea
         return "has children";
     if (znode->kind != MODEL_CONTAINER && znode->kind != MODEL_TTL)
         return "is neither a container nor has it a time to live";
-    if (znode->kind == MODEL_CONTAINER && znode->creates == 0)
-        return "never had a child";
-    if (znode->kind == MODEL_TTL && !is_spent(znode, reap))
+    const int64_t unused_ms_max = model->options.unused_ms_max;
+    if (znode->kind == MODEL_CONTAINER && znode->creates == 0 &&
+        (unused_ms_max == 0 || !is_older(znode, unused_ms_max, reap)))
+        return "may wait for its first child";
+    if (znode->kind == MODEL_TTL && !is_older(znode, znode->ttl_ms, reap))
         return "has time to live left";
     note_change_of_parent(model, reap->path, reap->seen_zxid, reap->zxid);
     remove_znode(model, znode, reap->zxid);

@@ -83,6 +83,7 @@ struct model_trigger {
 struct model_options {
     bool skip_acl;
     bool has_ttl;
+    int64_t unused_ms_max; /* Of containers that never had a child; 0: no limit. */
     int32_t timeout_ms_min;
     int32_t timeout_ms_max;
     const char *super_digest;

@@ -134,20 +134,21 @@ static void draw_config(struct play *play)
     play->model = (struct model_options){
         .skip_acl = skip_acl,
         .has_ttl = has_ttl,
+        .unused_ms_max = prng_chance(prng, 1, 3) ? (int64_t)prng_between(prng, 200, 3000) : 0,
         .timeout_ms_min = 2 * (int32_t)play->tick_ms,
         .timeout_ms_max = 20 * (int32_t)play->tick_ms,
         .super_digest = "super:D/InIHSb7yEEbrWz8b9l71RjZJU=",
     };
-    const int size =
-        snprintf(play->config, sizeof play->config,
-                 "dataDir=/keeper\nclientPort=%d\ntickTime=%u\nsnapCount=%u\npreAllocSize=16\n"
-                 "maxClientCnxns=0\njute.maxbuffer=65536\nmemory.limitMb=64\ndisk.reserveMb=1\n"
-                 "globalOutstandingLimit=%u\nskipACL=%s\nextendedTypesEnabled=%s\n"
-                 "znode.container.checkIntervalMs=%u\n"
-                 "DigestAuthenticationProvider.superDigest=%s\n",
-                 client_port, play->tick_ms, (unsigned)prng_between(prng, 10, 200),
-                 prng_chance(prng, 1, 3) ? 3 : 1000, skip_acl ? "yes" : "no",
-                 has_ttl ? "true" : "false", play->reap_interval_ms, play->model.super_digest);
+    const int size = snprintf(
+        play->config, sizeof play->config,
+        "dataDir=/keeper\nclientPort=%d\ntickTime=%u\nsnapCount=%u\npreAllocSize=16\n"
+        "maxClientCnxns=0\njute.maxbuffer=65536\nmemory.limitMb=64\ndisk.reserveMb=1\n"
+        "globalOutstandingLimit=%u\nskipACL=%s\nextendedTypesEnabled=%s\n"
+        "znode.container.checkIntervalMs=%u\nznode.container.maxNeverUsedIntervalMs=%u\n"
+        "DigestAuthenticationProvider.superDigest=%s\n",
+        client_port, play->tick_ms, (unsigned)prng_between(prng, 10, 200),
+        prng_chance(prng, 1, 3) ? 3 : 1000, skip_acl ? "yes" : "no", has_ttl ? "true" : "false",
+        play->reap_interval_ms, (unsigned)play->model.unused_ms_max, play->model.super_digest);
     assert(size > 0 && size < config_bytes);
 }
 
