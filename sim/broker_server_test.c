@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "broker/group_hash.h"
 #include "broker/group_record.h"
+#include "broker/packed_records.h"
 #include "server/broker/broker_api.h"
 #include "sim/sim_node.h"
 #include "test/record_packer.h"
@@ -753,6 +754,40 @@ static void test_a_topic_says_what_is_synced(void **state)
     world.sim.faults.sync_ns_mean = sync_ns_mean;
 }
 
+/* A batch of a few KiB that becomes 50 MiB is opened in turns, so that the loop goes round; its own
+ * connection's next request waits. */
+static void test_a_large_batch_is_opened_in_turns(void **state)
+{
+    enum { value_bytes = 50 << 20, slack = 1 << 10 };
+    static uint8_t value[value_bytes];
+    static uint8_t plain[value_bytes + slack];
+    static uint8_t packed[1 << 20];
+    struct record_batch_writer writer;
+    (void)state;
+    record_batch_writer_init(&writer, plain, sizeof plain, io_wall_ms(world.node->io));
+    assert_true(
+        record_batch_writer_add(&writer, SLICE_LITERAL("k"), slice_of(value, sizeof value)));
+    const struct slice large =
+        record_packer_pack(CODEC_GZIP, record_batch_writer_finish(&writer), packed, sizeof packed);
+    dial();
+    create_topic("t", 1);
+    const uint64_t count = me->frame_count;
+    uint32_t turns = 0;
+    send_produce("t", 1, large);
+    send_produce("t", 1, make_batch("x", 200));
+    for (; me->frame_count == count; turns += world.broker->requests.used_count == 1)
+        io_run(world.node->io, UINT64_MAX);
+    assert_true(turns >= value_bytes / packed_records_turn_bytes);
+    struct kafka_produce_reply reply;
+    await(count + 2);
+    take_reply(KAFKA_API_PRODUCE, 9, &reply);
+    assert_int_equal(reply.topics.items[0].partitions.items[0].base_offset, 1);
+
+    send_produce("t", 1, large); /* The broker stops with the batch half open. */
+    while (world.broker->requests.used_count == 0)
+        io_run(world.node->io, UINT64_MAX);
+}
+
 static void load_once(int16_t acks, int64_t *offset)
 {
     const struct slice batch = make_batch("0123456789012345678901234567890123456789", 16000);
@@ -799,6 +834,7 @@ int main(void)
         TEST(test_a_group_survives_a_restart),
         TEST(test_a_slow_disk_outlasts_a_produce),
         TEST(test_a_topic_says_what_is_synced),
+        TEST(test_a_large_batch_is_opened_in_turns),
         TEST(test_hot_paths_do_not_allocate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,24 +1,24 @@
 #include "broker/packed_records.h"
 
-enum err packed_records_open(struct packed_records *packed, struct heap *heap,
-                             const struct record_batch *batch, struct slice bytes,
-                             uint64_t bytes_max)
+enum err packed_records_open(struct packed_records *packed, const struct record_batch *batch,
+                             struct slice bytes, struct packed_records_options options)
 {
     assert(bytes.size == batch->size && batch->magic == record_batch_magic);
-    *packed = (struct packed_records){.batch = *batch, .heap = heap, .bytes_max = bytes_max};
+    *packed = (struct packed_records){.batch = *batch, .options = options};
     record_outliner_init(&packed->outliner, &packed->batch);
-    const enum err err = record_unpacker_init(&packed->unpacker, heap, record_batch_codec(batch),
+    const enum err err = record_unpacker_init(&packed->unpacker, options.heap, options.idle,
+                                              record_batch_codec(batch),
                                               slice_skip(bytes, record_batch_header_bytes));
     if (err != ERR_OK)
         return err;
-    packed->buffer = heap_take_reusable(heap, packed_records_buffer_bytes);
+    packed->buffer = heap_take_reusable(options.heap, packed_records_buffer_bytes);
     return packed->buffer == NULL ? ERR_NO_MEMORY : ERR_OK;
 }
 
 void packed_records_close(struct packed_records *packed)
 {
     record_unpacker_deinit(&packed->unpacker);
-    heap_give_reusable(packed->heap, packed->buffer);
+    heap_give_reusable(packed->options.heap, packed->buffer);
     packed->buffer = NULL;
 }
 
@@ -32,7 +32,7 @@ static bool refill(struct packed_records *packed, enum err *err)
         return false;
     packed->unpacked_bytes += size;
     packed->rest = slice_of(packed->buffer, size);
-    if (packed->unpacked_bytes > packed->bytes_max)
+    if (packed->unpacked_bytes > packed->options.bytes_max)
         *err = ERR_LIMIT;
     return *err == ERR_OK;
 }

@@ -20,22 +20,27 @@ enum {
     packed_records_turn_bytes = 1 << 20, /* Unpacked by one call of next. */
 };
 
+struct packed_records_options {
+    struct heap *heap;
+    struct record_unpacker_idle *idle; /* May be NULL. */
+    uint64_t bytes_max;                /* Of all records of one batch. */
+};
+
 struct packed_records {
+    struct packed_records_options options;
     struct record_unpacker unpacker;
     struct record_outliner outliner;
     struct record_batch batch;
-    struct heap *heap;
     uint8_t *buffer;
     struct slice rest; /* Of the buffer, not yet read. */
     uint64_t unpacked_bytes;
-    uint64_t bytes_max;
 };
 
 /* Keeps bytes, which are the whole batch, compressed, of magic 2. ERR_NO_MEMORY, ERR_UNSUPPORTED.
  * Needs packed_records_close in any case. */
-MUST_CHECK enum err packed_records_open(struct packed_records *packed, struct heap *heap,
+MUST_CHECK enum err packed_records_open(struct packed_records *packed,
                                         const struct record_batch *batch, struct slice bytes,
-                                        uint64_t bytes_max);
+                                        struct packed_records_options options);
 
 void packed_records_close(struct packed_records *packed);
 

@@ -11,10 +11,11 @@
 #include <zstd_errors.h>
 
 enum {
-    gzip_window_bits = 15 + 16, /* Only gzip's own header, not zlib's. */
-    zstd_window_log_max = 27,   /* What Java's library takes. */
-    snappy_header_bytes = 16,   /* A magic number and two versions. */
-    snappy_ratio_max = 22,      /* 64 bytes of output take three bytes at least. */
+    gzip_window_bits = 15 + 16,    /* Only gzip's own header, not zlib's. */
+    zstd_window_log_max = 27,      /* What Java's library takes. */
+    zstd_idle_bytes_max = 4 << 20, /* Levels up to 9 need less. */
+    snappy_header_bytes = 16,      /* A magic number and two versions. */
+    snappy_ratio_max = 22,         /* 64 bytes of output take three bytes at least. */
 };
 
 static const uint8_t snappy_magic[8] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0};
@@ -90,15 +91,66 @@ static enum err init_snappy(struct record_unpacker *unpacker)
     return ERR_OK;
 }
 
-enum err record_unpacker_init(struct record_unpacker *unpacker, struct heap *heap,
-                              enum record_codec codec, struct slice input)
+static void free_state(struct heap *heap, enum record_codec codec, void *state)
 {
-    *unpacker = (struct record_unpacker){.heap = heap, .codec = codec, .input = input};
+    if (state == NULL)
+        return;
+    if (codec == CODEC_GZIP) {
+        (void)inflateEnd(state);
+        heap_give(heap, state);
+    } else if (codec == CODEC_LZ4) {
+        (void)LZ4F_freeDecompressionContext(state);
+    } else if (codec == CODEC_ZSTD) {
+        (void)ZSTD_freeDCtx(state);
+    }
+}
+
+void record_unpacker_idle_deinit(struct record_unpacker_idle *idle, struct heap *heap)
+{
+    for (int codec = CODEC_GZIP; codec <= CODEC_ZSTD; codec++) {
+        free_state(heap, (enum record_codec)codec, idle->states[codec]);
+        idle->states[codec] = NULL;
+    }
+}
+
+/* One that was used before begins anew. */
+static bool take_idle(struct record_unpacker *unpacker)
+{
+    const enum record_codec codec = unpacker->codec;
+    if (unpacker->idle == NULL || unpacker->idle->states[codec] == NULL)
+        return false;
+    unpacker->state = unpacker->idle->states[codec];
+    unpacker->idle->states[codec] = NULL;
+    if (codec == CODEC_GZIP) {
+        const int result = inflateReset(unpacker->state);
+        assert(result == Z_OK);
+    } else if (codec == CODEC_LZ4) {
+        LZ4F_resetDecompressionContext(unpacker->state);
+    } else {
+        const size_t result = ZSTD_DCtx_reset(unpacker->state, ZSTD_reset_session_only);
+        assert(!ZSTD_isError(result));
+    }
+    return true;
+}
+
+/* A window that only one batch in many needs is given back. */
+static bool is_worth_keeping(const struct record_unpacker *unpacker)
+{
+    return unpacker->codec != CODEC_ZSTD ||
+           ZSTD_sizeof_DCtx(unpacker->state) <= zstd_idle_bytes_max;
+}
+
+enum err record_unpacker_init(struct record_unpacker *unpacker, struct heap *heap,
+                              struct record_unpacker_idle *idle, enum record_codec codec,
+                              struct slice input)
+{
+    *unpacker =
+        (struct record_unpacker){.heap = heap, .idle = idle, .codec = codec, .input = input};
     switch (codec) {
-    case CODEC_GZIP: return init_gzip(unpacker);
+    case CODEC_GZIP: return take_idle(unpacker) ? ERR_OK : init_gzip(unpacker);
     case CODEC_SNAPPY: return init_snappy(unpacker);
-    case CODEC_LZ4: return init_lz4(unpacker);
-    case CODEC_ZSTD: return init_zstd(unpacker);
+    case CODEC_LZ4: return take_idle(unpacker) ? ERR_OK : init_lz4(unpacker);
+    case CODEC_ZSTD: return take_idle(unpacker) ? ERR_OK : init_zstd(unpacker);
     case CODEC_NONE: break;
     }
     return ERR_UNSUPPORTED;
@@ -106,15 +158,13 @@ enum err record_unpacker_init(struct record_unpacker *unpacker, struct heap *hea
 
 void record_unpacker_deinit(struct record_unpacker *unpacker)
 {
-    if (unpacker->codec == CODEC_GZIP && unpacker->state != NULL) {
-        (void)inflateEnd(unpacker->state);
-        heap_give(unpacker->heap, unpacker->state);
-    } else if (unpacker->codec == CODEC_LZ4) {
-        (void)LZ4F_freeDecompressionContext(unpacker->state);
-    } else if (unpacker->codec == CODEC_ZSTD) {
-        (void)ZSTD_freeDCtx(unpacker->state);
-    }
-    heap_give(unpacker->heap, unpacker->block);
+    struct record_unpacker_idle *idle = unpacker->idle;
+    if (unpacker->state != NULL && idle != NULL && idle->states[unpacker->codec] == NULL &&
+        is_worth_keeping(unpacker))
+        idle->states[unpacker->codec] = unpacker->state;
+    else
+        free_state(unpacker->heap, unpacker->codec, unpacker->state);
+    heap_give_reusable(unpacker->heap, unpacker->block);
     unpacker->state = NULL;
     unpacker->block = NULL;
 }
@@ -185,11 +235,11 @@ static enum err unpack_snappy_block(struct record_unpacker *unpacker, struct sli
         size / snappy_ratio_max > packed.size)
         return ERR_MALFORMED;
     if (size > unpacker->block_capacity) {
-        uint8_t *block = heap_resize(unpacker->heap, unpacker->block, size);
-        if (block == NULL)
+        heap_give_reusable(unpacker->heap, unpacker->block);
+        unpacker->block = heap_take_reusable(unpacker->heap, size);
+        unpacker->block_capacity = unpacker->block == NULL ? 0 : size;
+        if (unpacker->block == NULL)
             return ERR_NO_MEMORY;
-        unpacker->block = block;
-        unpacker->block_capacity = size;
     }
     if (size > 0 &&
         snappy_uncompress(data, packed.size, (char *)unpacker->block, &size) != SNAPPY_OK)

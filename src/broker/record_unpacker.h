@@ -8,8 +8,8 @@
  * enough.
  *
  * Memory: the library's state from the heap given: gzip 40 KiB, lz4 up to 8 MiB, zstd the window
- * that the frame names (128 MiB at most), snappy one block, at most 22 times the input. Shard: one
- * owner.
+ * that the frame names (128 MiB at most), snappy one block, at most 22 times the input. Who unpacks
+ * all the time keeps a state of each codec for the next batch. Shard: one owner.
  */
 #ifndef BROKER_RECORD_UNPACKER_H
 #define BROKER_RECORD_UNPACKER_H
@@ -17,9 +17,17 @@
 #include "base/heap.h"
 #include "broker/record_batch.h"
 
+/* States that nobody uses, one of each codec at most. Zero is empty. */
+struct record_unpacker_idle {
+    void *states[CODEC_ZSTD + 1];
+};
+
+void record_unpacker_idle_deinit(struct record_unpacker_idle *idle, struct heap *heap);
+
 struct record_unpacker {
     struct heap *heap;
-    struct slice input; /* Not yet unpacked. */
+    struct record_unpacker_idle *idle; /* NULL: none is kept. */
+    struct slice input;                /* Not yet unpacked. */
     enum record_codec codec;
     bool is_done;
     void *state; /* The library's; NULL for snappy. */
@@ -30,10 +38,11 @@ struct record_unpacker {
     struct slice rest; /* Of the block. */
 };
 
-/* Keeps heap and input, which are the bytes behind the batch's header. ERR_NO_MEMORY;
- * ERR_UNSUPPORTED: not a codec. Needs record_unpacker_deinit in any case. */
+/* Keeps heap, idle, which may be NULL, and input, which are the bytes behind the batch's header.
+ * ERR_NO_MEMORY; ERR_UNSUPPORTED: not a codec. Needs record_unpacker_deinit in any case. */
 MUST_CHECK enum err record_unpacker_init(struct record_unpacker *unpacker, struct heap *heap,
-                                         enum record_codec codec, struct slice input);
+                                         struct record_unpacker_idle *idle, enum record_codec codec,
+                                         struct slice input);
 
 void record_unpacker_deinit(struct record_unpacker *unpacker);
 

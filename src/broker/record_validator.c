@@ -1,7 +1,6 @@
 #include "broker/record_validator.h"
 
 #include "base/assert.h"
-#include "broker/packed_records.h"
 
 enum {
     produce_version_one_batch = 3, /* From here on one batch of magic 2 for each partition. */
@@ -81,35 +80,50 @@ static struct record_verdict refuse_packed(struct record_verdict verdict, enum e
     return refuse(verdict, KAFKA_INVALID_RECORD, "the compressed records do not follow the format");
 }
 
-static struct record_verdict check_packed(const struct record_rules *rules,
-                                          struct record_verdict verdict, struct record_batch *batch,
-                                          uint8_t *data)
+static void open_packed(struct record_check *check, const struct record_batch *batch, uint8_t *data)
 {
-    struct packed_records packed;
+    const enum err err = packed_records_open(&check->packed, batch, slice_of(data, batch->size),
+                                             check->rules.packed);
+    check->packed_max_ms = -1;
+    check->is_open = err == ERR_OK;
+    if (err == ERR_OK)
+        return;
+    packed_records_close(&check->packed);
+    check->verdict = refuse_packed(check->verdict, err);
+}
+
+/* The batch is opened, and there is nothing wrong with it. */
+static void end_packed(struct record_check *check)
+{
+    uint8_t *data = check->data + (check->walk.bytes.data - check->data);
+    if (check->packed_max_ms != check->walk.batch.max_timestamp_ms)
+        record_batch_set_max_timestamp(&check->walk.batch, data, check->packed_max_ms);
+    check->verdict.record_index = -1;
+}
+
+/* False: there is more to come out of it in the next turn. */
+static bool step_packed(struct record_check *check)
+{
     struct record_outline record;
-    int64_t max_timestamp_ms = -1;
-    enum err err = packed_records_open(&packed, rules->heap, batch, slice_of(data, batch->size),
-                                       rules->unpacked_bytes_max);
-    while (err == ERR_OK || err == ERR_BUSY) {
-        if (packed_records_next(&packed, &record, &err)) {
-            verdict.record_index = packed.outliner.index - 1;
-            verdict = check_record(rules, verdict, &record);
-            max_timestamp_ms = max_i64(max_timestamp_ms, record.timestamp_ms);
-            if (verdict.code != KAFKA_NONE)
-                break;
-        } else if (err != ERR_BUSY) {
-            break;
-        }
+    enum err err = ERR_OK;
+    while (check->verdict.code == KAFKA_NONE &&
+           packed_records_next(&check->packed, &record, &err)) {
+        check->verdict.record_index = check->packed.outliner.index - 1;
+        check->verdict = check_record(&check->rules, check->verdict, &record);
+        check->packed_max_ms = max_i64(check->packed_max_ms, record.timestamp_ms);
     }
-    packed_records_close(&packed);
-    if (verdict.code != KAFKA_NONE)
-        return verdict;
-    if (err != ERR_OK)
-        return refuse_packed(verdict, err);
-    verdict.record_index = -1;
-    if (max_timestamp_ms != batch->max_timestamp_ms)
-        record_batch_set_max_timestamp(batch, data, max_timestamp_ms);
-    return verdict;
+    if (err == ERR_BUSY)
+        return false;
+    check->is_open = false;
+    packed_records_close(&check->packed);
+    if (check->verdict.code != KAFKA_NONE)
+        return true;
+    if (err == ERR_OK)
+        end_packed(check);
+    else if (err != ERR_LIMIT || check->rules.config->compacts)
+        check->verdict = refuse_packed(check->verdict, err);
+    check->verdict.record_index = -1;
+    return true;
 }
 
 static struct record_verdict check_producer(struct record_verdict verdict,
@@ -178,30 +192,30 @@ static struct record_verdict check_batch(const struct record_rules *rules,
         return refuse(verdict, KAFKA_MESSAGE_TOO_LARGE, "the batch is above max.message.bytes");
     if (!record_batch_crc_matches(batch, slice_of(data, batch->size)))
         return refuse(verdict, KAFKA_CORRUPT_MESSAGE, "the checksum of the batch does not match");
-    verdict = check_header(rules, verdict, batch);
-    if (verdict.code != KAFKA_NONE)
-        return verdict;
-    if (record_batch_codec(batch) == CODEC_NONE)
-        return check_records(rules, verdict, batch, data);
-    return rules->config->compacts ? check_packed(rules, verdict, batch, data) : verdict;
+    return check_header(rules, verdict, batch);
 }
 
-struct record_verdict record_validator_check(const struct record_rules *rules, uint8_t *data,
-                                             size_t size)
+/* The batch where the walk stands; a compressed one is opened. */
+static void check_next(struct record_check *check)
 {
-    struct record_verdict verdict = {.code = KAFKA_NONE, .batch_index = 0, .record_index = -1};
-    struct record_batch_walk walk;
-    enum err err;
-    record_batch_walk_init(&walk, slice_of(data, size));
-    while (record_batch_walk_next(&walk, &err)) {
-        verdict.batch_index = (int32_t)verdict.batch_count;
-        if (verdict.batch_count == 1 && rules->produce_version >= produce_version_one_batch)
-            return refuse(verdict, KAFKA_INVALID_RECORD, "more than one batch for a partition");
-        verdict = check_batch(rules, verdict, &walk.batch, data + (walk.bytes.data - data));
-        if (verdict.code != KAFKA_NONE)
-            return verdict;
-        verdict.batch_count++;
-    }
+    const struct record_rules *rules = &check->rules;
+    struct record_batch *batch = &check->walk.batch;
+    uint8_t *data = check->data + (check->walk.bytes.data - check->data);
+    struct record_verdict verdict = check->verdict;
+    verdict.batch_index = (int32_t)verdict.batch_count;
+    if (verdict.batch_count == 1 && rules->produce_version >= produce_version_one_batch)
+        verdict = refuse(verdict, KAFKA_INVALID_RECORD, "more than one batch for a partition");
+    else
+        verdict = check_batch(rules, verdict, batch, data);
+    if (verdict.code == KAFKA_NONE && record_batch_codec(batch) == CODEC_NONE)
+        verdict = check_records(rules, verdict, batch, data);
+    check->verdict = verdict;
+    if (verdict.code == KAFKA_NONE && record_batch_codec(batch) != CODEC_NONE)
+        open_packed(check, batch, data);
+}
+
+static struct record_verdict check_end(struct record_verdict verdict, enum err err)
+{
     if (err == ERR_MALFORMED || err == ERR_UNSUPPORTED ||
         (err != ERR_OK && verdict.batch_count > 0))
         return refuse(verdict, KAFKA_CORRUPT_MESSAGE,
@@ -209,4 +223,51 @@ struct record_verdict record_validator_check(const struct record_rules *rules, u
     if (verdict.batch_count == 0)
         return refuse(verdict, KAFKA_INVALID_RECORD, "there is no whole record batch");
     return verdict;
+}
+
+void record_check_begin(struct record_check *check, const struct record_rules *rules, uint8_t *data,
+                        size_t size)
+{
+    *check = (struct record_check){
+        .rules = *rules,
+        .data = data,
+        .verdict = {.code = KAFKA_NONE, .batch_index = 0, .record_index = -1},
+    };
+    record_batch_walk_init(&check->walk, slice_of(data, size));
+}
+
+bool record_check_step(struct record_check *check)
+{
+    for (;;) {
+        enum err err;
+        if (!check->is_open) {
+            if (!record_batch_walk_next(&check->walk, &err)) {
+                check->verdict = check_end(check->verdict, err);
+                return true;
+            }
+            check_next(check);
+        }
+        if (check->is_open && !step_packed(check))
+            return false;
+        if (check->verdict.code != KAFKA_NONE)
+            return true;
+        check->verdict.batch_count++;
+    }
+}
+
+void record_check_cancel(struct record_check *check)
+{
+    if (check->is_open)
+        packed_records_close(&check->packed);
+    check->is_open = false;
+}
+
+struct record_verdict record_validator_check(const struct record_rules *rules, uint8_t *data,
+                                             size_t size)
+{
+    struct record_check check;
+    record_check_begin(&check, rules, data, size);
+    while (!record_check_step(&check))
+        ;
+    return check.verdict;
 }

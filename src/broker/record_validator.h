@@ -1,14 +1,18 @@
 /* Whether the records field of a Produce request may be appended, and what to answer if not.
  *
- * Checked are structure, CRC and header fields, and every record of batches that are not
- * compressed. A compressed batch is carried untouched. It is opened for a topic that is compacted,
- * since a record without a key would stay for ever; otherwise it is trusted to hold what its header
- * says (docs/compatibility.md).
+ * Checked are structure, CRC and header fields of each batch, and every record. A compressed batch
+ * is opened for that, and carried untouched. It takes as many turns as there are MiB in it, so that
+ * others on the loop go on meanwhile:
+ *
+ *      record_check_begin, then record_check_step until it is true
+ *
+ * What becomes more than unpacked_bytes_max is carried unseen, but not to a compacted topic, where
+ * a record without a key would stay for ever.
  *
  * Produce 0-2 may hold several batches, and messages of magic 0 and 1; those are refused with
  * UNSUPPORTED_FOR_MESSAGE_FORMAT.
  *
- * Memory: to open a batch, from the heap given, until the check is over. Shard: any.
+ * Memory: for a compressed batch, from the heap given, until its check is over. Shard: any.
  */
 #ifndef BROKER_RECORD_VALIDATOR_H
 #define BROKER_RECORD_VALIDATOR_H
@@ -16,15 +20,14 @@
 #include "base/heap.h"
 #include "base/slice.h"
 #include "broker/error_code.h"
+#include "broker/packed_records.h"
 #include "broker/partition_config.h"
-#include "broker/record_batch.h"
 
 struct record_rules {
     const struct partition_config *config;
-    int64_t now_ms;              /* Wall clock. */
-    int16_t produce_version;     /* Of the request. */
-    struct heap *heap;           /* For compressed batches. */
-    uint64_t unpacked_bytes_max; /* Of one of them. */
+    int64_t now_ms;          /* Wall clock. */
+    int16_t produce_version; /* Of the request. */
+    struct packed_records_options packed;
 };
 
 struct record_verdict {
@@ -37,8 +40,30 @@ struct record_verdict {
     bool is_idempotent;    /* A batch has a producer id. */
 };
 
-/* data may be NULL (a null records field). A max timestamp that is not that of the records is put
- * right in place, as Apache does; nothing else is changed. */
+/* A check under way. */
+struct record_check {
+    struct record_rules rules;
+    uint8_t *data;
+    struct record_batch_walk walk;
+    struct record_verdict verdict; /* Of the batches so far; in the end of all. */
+    struct packed_records packed;
+    int64_t packed_max_ms; /* The largest timestamp that came out. */
+    bool is_open;          /* packed is. */
+};
+
+/* Keeps what rules point at, and data, which may be NULL (a null records field). A max timestamp
+ * that is not that of the records is put right in place, as Apache does; nothing else is changed.
+ */
+void record_check_begin(struct record_check *check, const struct record_rules *rules, uint8_t *data,
+                        size_t size);
+
+/* True: check->verdict is there. False: call it again. */
+bool record_check_step(struct record_check *check);
+
+/* Ends a check that has not come to its verdict. */
+void record_check_cancel(struct record_check *check);
+
+/* All steps at once. */
 struct record_verdict record_validator_check(const struct record_rules *rules, uint8_t *data,
                                              size_t size);
 

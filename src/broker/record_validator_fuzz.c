@@ -21,8 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct record_rules rules = {.config = &config,
                                        .now_ms = 1000,
                                        .produce_version = data[0] & 0x0f,
-                                       .heap = &heap,
-                                       .unpacked_bytes_max = 1 << 20};
+                                       .packed = {.heap = &heap, .bytes_max = 1 << 20}};
     size--;
     memcpy(copy, data + 1, size);
     if (size > record_batch_header_bytes)

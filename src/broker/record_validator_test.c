@@ -24,8 +24,7 @@ static void set_up(struct fixture *fixture)
     fixture->rules = (struct record_rules){.config = &fixture->config,
                                            .now_ms = now,
                                            .produce_version = version,
-                                           .heap = &heap,
-                                           .unpacked_bytes_max = 1 << 20};
+                                           .packed = {.heap = &heap, .bytes_max = 1 << 20}};
     record_batch_writer_init(&writer, fixture->data, sizeof fixture->data, now);
     assert_true(record_batch_writer_add(&writer, SLICE_LITERAL("k"), SLICE_LITERAL("v")));
     assert_true(record_batch_writer_add(&writer, SLICE_LITERAL("k"), SLICE_LITERAL("v")));
@@ -143,12 +142,12 @@ static void refuses_old_formats_and_early_zstd(void **state)
     fixture.data[16] = 1;
     assert_int_equal(check(&fixture).code, KAFKA_UNSUPPORTED_FOR_MESSAGE_FORMAT);
     fixture.data[16] = 2;
-    store_i16(fixture.data + 21, CODEC_ZSTD);
-    put_crc(&fixture);
+    heap_init(&heap, (struct heap_options){.limit_bytes = 1 << 20});
+    pack(&fixture, CODEC_ZSTD);
     fixture.rules.produce_version = 6;
     assert_int_equal(check(&fixture).code, KAFKA_UNSUPPORTED_COMPRESSION_TYPE);
     fixture.rules.produce_version = 7;
-    assert_int_equal(check(&fixture).code, KAFKA_NONE); /* Carried untouched. */
+    assert_int_equal(check(&fixture).code, KAFKA_NONE);
 }
 
 static void obeys_the_topic(void **state)
@@ -226,7 +225,7 @@ static void puts_a_wrong_max_timestamp_right(void **state)
 }
 
 /* A record without a key would stay in a compacted topic for ever: K24. */
-static void opens_batches_of_compacted_topics(void **state)
+static void opens_compressed_batches(void **state)
 {
     (void)state;
     heap_init(&heap, (struct heap_options){.limit_bytes = 1 << 20});
@@ -253,21 +252,27 @@ static void opens_batches_of_compacted_topics(void **state)
         verdict = check(&fixture);
         assert_int_equal(verdict.code, KAFKA_INVALID_RECORD);
         assert_int_equal(verdict.record_index, 1);
-        fixture.config.compacts = false; /* Carried as it came. */
+        fixture.config.compacts = false;
         assert_int_equal(check(&fixture).code, KAFKA_NONE);
+        store_u32(fixture.data + 57, 3);
+        store_u32(fixture.data + 23, 2);
+        put_crc(&fixture);
+        assert_int_equal(check(&fixture).code, KAFKA_INVALID_RECORD);
     }
     struct fixture fixture;
     set_up(&fixture);
     pack(&fixture, CODEC_GZIP);
-    fixture.rules.unpacked_bytes_max = 1; /* Producers split what is too large. */
+    fixture.rules.packed.bytes_max = 1; /* Producers split what is too large. */
     assert_int_equal(check(&fixture).code, KAFKA_MESSAGE_TOO_LARGE);
+    fixture.config.compacts = false; /* Carried unseen. */
+    assert_int_equal(check(&fixture).code, KAFKA_NONE);
     assert_int_equal(heap.block_count, 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(opens_batches_of_compacted_topics),
+        cmocka_unit_test(opens_compressed_batches),
         cmocka_unit_test(takes_a_good_batch),
         cmocka_unit_test(refuses_headers),
         cmocka_unit_test(refuses_damage_and_more_than_one),

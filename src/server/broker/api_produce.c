@@ -6,6 +6,7 @@
 
 enum {
     retry_ms = 2,
+    turn_ms = 1,                 /* 0 would be due at once, before anybody else. */
     late_bytes_each = 64 * 1024, /* What a request holds at least: itself and its buffer. */
     late_bytes_max = 64 << 20,   /* Of requests that are answered but not yet on the disk. */
 };
@@ -20,8 +21,21 @@ struct produce_item {
     bool is_done;
 };
 
+/* Of the records field at hand. */
+enum check_progress { CHECK_NEW, CHECK_RUNNING, CHECK_PASSED };
+
+/* How far the start of one partition's append has come. */
+enum start_progress {
+    START_DONE,    /* Started, or answered. */
+    START_NO_ROOM, /* The store takes nothing now. */
+    START_TURN,    /* Others have their turn before its records are checked further. */
+};
+
 struct produce_state {
     struct broker_request *request;
+    struct record_check check;
+    struct partition_config config; /* What check goes by. */
+    enum check_progress check_progress;
     struct kafka_produce_reply reply;
     struct produce_item *items;
     uint32_t item_count; /* Started; those behind wait for room in the store. */
@@ -33,7 +47,7 @@ struct produce_state {
     uint64_t late_bytes;    /* Counted in the server's; 0: it has not been answered early. */
     bool has_error;
     bool is_starting;
-    bool is_waiting_for_room;
+    bool is_waiting_to_start;
 };
 
 static void start(struct produce_state *state);
@@ -98,7 +112,7 @@ static bool can_answer_early(const struct produce_state *state)
 
 static void go_on(struct produce_state *state)
 {
-    if (state->is_starting || state->is_waiting_for_room)
+    if (state->is_starting || state->is_waiting_to_start)
         return;
     if (state->open_count > 0) {
         if (can_answer_early(state))
@@ -181,22 +195,41 @@ static void set_verdict(struct produce_state *state,
     reply->record_errors.items[0].error_message = reply->error_message;
 }
 
-static bool is_valid(struct produce_state *state, const struct partition *partition, uint8_t *data,
-                     size_t size, struct kafka_produce_reply_topics_partitions *reply)
+static void begin_check(struct produce_state *state, const struct partition *partition,
+                        uint8_t *data, size_t size)
 {
-    const struct broker_request *request = state->request;
+    struct broker_server *server = state->request->server;
     const struct record_rules rules = {
-        .config = partition_store_config(partition->store),
-        .now_ms = io_wall_ms(request->server->io),
-        .produce_version = request->version,
-        .heap = request->server->heap,
-        .unpacked_bytes_max = (uint64_t)request->server->config->unpacked_batch_bytes_max};
-    struct record_verdict verdict = record_validator_check(&rules, data, size);
+        .config = &state->config,
+        .now_ms = io_wall_ms(server->io),
+        .produce_version = state->request->version,
+        .packed = {.heap = server->heap,
+                   .idle = &server->unpackers,
+                   .bytes_max = (uint64_t)server->config->unpacked_batch_bytes_max},
+    };
+    state->config = *partition_store_config(partition->store);
+    state->check_progress = CHECK_RUNNING;
+    record_check_begin(&state->check, &rules, data, size);
+}
+
+static void cancel_check(struct produce_state *state)
+{
+    if (state->check_progress == CHECK_RUNNING)
+        record_check_cancel(&state->check);
+    state->check_progress = CHECK_NEW;
+}
+
+/* The check has come to its end. False: reply says why not. */
+static bool is_valid(struct produce_state *state,
+                     struct kafka_produce_reply_topics_partitions *reply)
+{
+    struct record_verdict verdict = state->check.verdict;
     if (verdict.code == KAFKA_NONE && verdict.is_transactional) {
         verdict.code = KAFKA_INVALID_TXN_STATE;
         verdict.message = "Transactions are not served.";
         verdict.record_index = -1;
     }
+    state->check_progress = verdict.code == KAFKA_NONE ? CHECK_PASSED : CHECK_NEW;
     if (verdict.code == KAFKA_NONE)
         return true;
     set_verdict(state, reply, &verdict);
@@ -223,10 +256,37 @@ static bool are_acks_known(const struct broker_request *request)
     return body->acks >= ACKS_ALL && body->acks <= ACKS_LEADER;
 }
 
-/* False: the store has no room now; start again here later. */
-static bool start_one(struct produce_state *state, struct slice topic,
-                      const struct kafka_produce_request_topics_partitions *asked,
-                      struct kafka_produce_reply_topics_partitions *reply)
+static enum start_progress append(struct produce_state *state, struct partition *partition,
+                                  struct slice records,
+                                  struct kafka_produce_reply_topics_partitions *reply)
+{
+    struct produce_item *item = &state->items[state->item_count];
+    *item = (struct produce_item){.state = state, .reply = reply};
+    item->append.data = (uint8_t *)(uintptr_t)records.data; /* The frame is writable. */
+    item->append.size = (uint32_t)records.size;
+    item->append.durability = durability(state->request, partition);
+    item->append.done = on_appended;
+    if (item->append.durability == PARTITION_WRITTEN)
+        item->append.written = on_written;
+    const bool has_room = state->request->server->late_produce_bytes < late_bytes_max;
+    const enum error_code code = has_room ? partition_store_append(partition->store, &item->append)
+                                          : KAFKA_THROTTLING_QUOTA_EXCEEDED;
+    if (code == KAFKA_THROTTLING_QUOTA_EXCEEDED)
+        return START_NO_ROOM;
+    state->check_progress = CHECK_NEW;
+    if (code == KAFKA_NONE) {
+        state->item_count++;
+        state->open_count++;
+        state->unsettled_count++;
+    } else {
+        set_code(state, reply, code);
+    }
+    return START_DONE;
+}
+
+static enum start_progress start_one(struct produce_state *state, struct slice topic,
+                                     const struct kafka_produce_request_topics_partitions *asked,
+                                     struct kafka_produce_reply_topics_partitions *reply)
 {
     enum error_code code;
     struct partition *partition =
@@ -240,39 +300,27 @@ static bool start_one(struct produce_state *state, struct slice topic,
     else if (partition != NULL && !may_write(state->request, partition))
         code = KAFKA_INVALID_TOPIC_EXCEPTION;
     if (code != KAFKA_NONE) {
+        cancel_check(state);
         set_code(state, reply, code);
-        return true;
+        return START_DONE;
     }
-    uint8_t *data = (uint8_t *)(uintptr_t)asked->records.data; /* The frame is writable. */
-    if (!is_valid(state, partition, data, asked->records.size, reply))
-        return true;
-    struct produce_item *item = &state->items[state->item_count];
-    *item = (struct produce_item){.state = state, .reply = reply};
-    item->append.data = data;
-    item->append.size = (uint32_t)asked->records.size;
-    item->append.durability = durability(state->request, partition);
-    item->append.done = on_appended;
-    if (item->append.durability == PARTITION_WRITTEN)
-        item->append.written = on_written;
-    const bool has_room = state->request->server->late_produce_bytes < late_bytes_max;
-    code = has_room ? partition_store_append(partition->store, &item->append)
-                    : KAFKA_THROTTLING_QUOTA_EXCEEDED;
-    if (code == KAFKA_THROTTLING_QUOTA_EXCEEDED)
-        return false;
-    if (code == KAFKA_NONE) {
-        state->item_count++;
-        state->open_count++;
-        state->unsettled_count++;
-    } else {
-        set_code(state, reply, code);
+    const struct slice records = asked->records;
+    if (state->check_progress == CHECK_NEW)
+        begin_check(state, partition, (uint8_t *)(uintptr_t)records.data, records.size);
+    if (state->check_progress == CHECK_RUNNING) {
+        if (!record_check_step(&state->check))
+            return START_TURN;
+        if (!is_valid(state, reply))
+            return START_DONE;
     }
-    return true;
+    return append(state, partition, records, reply);
 }
 
 static void on_retry(struct delay *delay)
 {
     struct produce_state *state = CONTAINER_OF(delay, struct broker_request, delay)->state;
-    state->is_waiting_for_room = false;
+    state->is_waiting_to_start = false;
+    state->request->cancel = NULL;
     start(state);
 }
 
@@ -282,12 +330,28 @@ static bool may_wait(const struct produce_state *state)
     return io_now_ns(state->request->server->io) < state->wait_until_ns;
 }
 
-static void wait_for_room(struct produce_state *state)
+/* The connection is gone: what is not started never will be. */
+static void on_cancel(struct broker_request *request)
 {
-    broker_request_hold(state->request);
-    state->is_waiting_for_room = true;
-    state->request->delay.expired = on_retry;
-    delay_queue_add(&state->request->server->delays, &state->request->delay, retry_ms);
+    const struct kafka_produce_request *body = request->body;
+    struct produce_state *state = request->state;
+    request->cancel = NULL;
+    cancel_check(state);
+    delay_queue_remove(&request->server->delays, &request->delay);
+    state->topic_index = body->topics.count;
+    state->is_waiting_to_start = false;
+    if (state->unsettled_count == 0)
+        go_on(state);
+}
+
+static void wait_to_start(struct produce_state *state, uint64_t wait_ms)
+{
+    struct broker_request *request = state->request;
+    broker_request_hold(request);
+    state->is_waiting_to_start = true;
+    request->cancel = on_cancel;
+    request->delay.expired = on_retry;
+    delay_queue_add(&request->server->delays, &request->delay, wait_ms);
 }
 
 static void start(struct produce_state *state)
@@ -299,14 +363,16 @@ static void start(struct produce_state *state)
         struct kafka_produce_reply_topics *reply = &state->reply.topics.items[state->topic_index];
         for (; state->partition_index < topic->partitions.count; state->partition_index++) {
             const int32_t at = state->partition_index;
-            if (start_one(state, topic->name, &topic->partitions.items[at],
-                          &reply->partitions.items[at]))
+            const enum start_progress progress = start_one(
+                state, topic->name, &topic->partitions.items[at], &reply->partitions.items[at]);
+            if (progress == START_DONE)
                 continue;
-            if (may_wait(state)) {
+            if (progress == START_TURN || may_wait(state)) {
                 state->is_starting = false;
-                wait_for_room(state);
+                wait_to_start(state, progress == START_TURN ? turn_ms : retry_ms);
                 return;
             }
+            state->check_progress = CHECK_NEW;
             set_code(state, &reply->partitions.items[at], KAFKA_THROTTLING_QUOTA_EXCEEDED);
         }
         state->partition_index = 0;

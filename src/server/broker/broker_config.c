@@ -70,10 +70,11 @@ static const struct config_row rows[] = {
     NUMBER("rookery.request.memory.max.bytes", request_memory_bytes_max, 1 << 20, INT32_MAX,
            "67108864", "bytes",
            "A request whose decoded form needs more memory closes its connection."),
-    NUMBER("rookery.unpacked.batch.max.bytes", unpacked_batch_bytes_max, 1 << 20, INT32_MAX,
-           "67108864", "bytes",
-           "A compressed batch that has to be opened is given up above it: for a compacted topic"
-           " it is refused, and offsets by time are those of its first record."),
+    NUMBER(
+        "rookery.unpacked.batch.max.bytes", unpacked_batch_bytes_max, 1 << 20, INT32_MAX,
+        "67108864", "bytes",
+        "A compressed batch that becomes larger is not looked into: it is taken as it is, but not"
+        " for a compacted topic; offsets by time are those of its first record."),
     NUMBER("rookery.memory.max.mb", memory_mib_max, 32, 1 << 20, "2048", "MiB",
            "The most memory that the broker takes; it uses far less unless clients make it."),
     NUMBER("max.connections", connection_count_max, 1, INT32_MAX, "100000", NULL,

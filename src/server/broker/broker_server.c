@@ -571,5 +571,6 @@ void broker_server_deinit(struct broker_server *server)
     partition_table_deinit(&server->partitions);
     fetch_session_cache_deinit(&server->fetch_sessions);
     broker_request_pool_deinit(&server->requests, server->heap);
+    record_unpacker_idle_deinit(&server->unpackers, server->heap);
     heap_give(server->heap, server);
 }

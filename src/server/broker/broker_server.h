@@ -14,6 +14,7 @@
 #define SERVER_BROKER_BROKER_SERVER_H
 
 #include "broker/fetch_session.h"
+#include "broker/record_unpacker.h"
 #include "server/broker/auto_topic.h"
 #include "server/broker/broker_config.h"
 #include "server/broker/broker_request.h"
@@ -52,8 +53,8 @@ struct broker_server {
     struct delay_queue delays;
     struct delay tick;
     struct broker_request_pool requests;
-    uint64_t
-        late_produce_bytes; /* Held by Produce requests that are answered, but not on the disk. */
+    struct record_unpacker_idle unpackers;
+    uint64_t late_produce_bytes; /* Of Produce requests that are answered, but not on the disk. */
     struct list connections;
 
     struct io_address bound[broker_listener_count_max];

@@ -156,7 +156,7 @@ static enum err unpack(struct group_loader *loader, struct record_batch *batch, 
     size_t size = record_batch_header_bytes;
     size_t piece = 0;
     enum err err =
-        record_unpacker_init(&unpacker, server_of(loader)->heap, record_batch_codec(batch),
+        record_unpacker_init(&unpacker, server_of(loader)->heap, NULL, record_batch_codec(batch),
                              slice_skip(*bytes, record_batch_header_bytes));
     do {
         if (err == ERR_OK)

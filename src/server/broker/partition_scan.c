@@ -369,7 +369,8 @@ static void on_turn(struct io_op *op, int64_t result)
     look_at_packed(CONTAINER_OF(op, struct partition_scan, op));
 }
 
-/* Others have their turn in between, however much comes out of the batch. */
+/* Others have their turn in between, however much comes out of the batch: a timer that is not due
+ * in this round of the loop. */
 static void look_at_packed(struct partition_scan *scan)
 {
     struct packed_records *packed = &scan->packed;
@@ -387,7 +388,7 @@ static void look_at_packed(struct partition_scan *scan)
         scan->op = (struct io_op){.kind = IO_TIMER,
                                   .handle = io_handle_none,
                                   .done = on_turn,
-                                  .timer.deadline_ns = io_now_ns(io)};
+                                  .timer.deadline_ns = io_now_ns(io) + 1};
         io_submit(io, &scan->op);
         return;
     }
@@ -401,9 +402,10 @@ static void look_at_packed(struct partition_scan *scan)
 static void open_packed(struct partition_scan *scan, const struct record_batch *batch)
 {
     const struct log_directory *directory = scan->store->directory;
-    const enum err err = packed_records_open(&scan->packed, directory->heap, batch,
-                                             slice_of(scan->batch, scan->batch_size),
-                                             directory->options.unpacked_batch_bytes_max);
+    const struct packed_records_options options = {
+        .heap = directory->heap, .bytes_max = directory->options.unpacked_batch_bytes_max};
+    const enum err err =
+        packed_records_open(&scan->packed, batch, slice_of(scan->batch, scan->batch_size), options);
     if (err == ERR_OK) {
         look_at_packed(scan);
         return;
