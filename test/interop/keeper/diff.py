@@ -16,4 +16,4 @@ def case(t):
     import campaign
 
     campaign.directed(t)
-    campaign.random(t, SEED, OPERATIONS)
+    campaign.random(t, SEED, OPERATIONS, ["all"])
