@@ -1,5 +1,6 @@
 """Two keepers, one data directory: what one writes, the other serves, and Apache's dump tools read."""
 
+import json
 import re
 
 from . import server
@@ -54,6 +55,8 @@ def hand_over(t, first, second, end):
     t.equal(sum(map(is_ephemeral, between)), 5, f"{name}: {second} keeps the session it found")
     getattr(two, end)()
     check_files(t, data, second, clean=end == "stop")
+    if end == "stop":
+        purge(t, data, second)
 
     three = keeper_on(t, first, f"{name}-3", data)
     same(t, between, tree(t, three, "dump"), f"{name}: {first} again, on the files of {second}")
@@ -71,7 +74,8 @@ def check_files(t, data, kind, clean):
     t.check(logs and snapshots, f"{kind} wrote logs and snapshots", [path.name for path in logs + snapshots])
     seen = []
     for path in logs:
-        lines = t.run(t.java("zookeeper", "org.apache.zookeeper.server.persistence.TxnLogToolkit", path), "log-dump")
+        lines = t.run(t.java("zookeeper", "org.apache.zookeeper.server.persistence.TxnLogToolkit", "-d", path),
+                      "log-dump")
         text = "\n".join(lines)
         t.check("CRC ERROR" not in text, f"{path.name} of {kind}: every checksum holds", text[:300])
         first = len(seen)
@@ -80,7 +84,54 @@ def check_files(t, data, kind, clean):
                 f"{path.name} of {kind}: named by its first zxid")
     t.check(seen == sorted(set(seen)) and len(seen) > 0, f"logs of {kind}: the zxids ascend", len(seen))
     t.check(seen[-1] - seen[0] + 1 == len(seen), f"logs of {kind}: no zxid is missing", f"{len(seen)} up to {seen[-1]}")
-    for path in snapshots[-2:] if clean else snapshots[-3:-1]:
-        lines = t.run(t.java("zookeeper", "org.apache.zookeeper.server.SnapshotFormatter", path), "snapshot-dump")
-        t.check(any(line.startswith("ZNode Details") for line in lines) and len(lines) > 100,
-                f"{path.name} of {kind}: SnapshotFormatter reads it", lines[:3])
+    whole = snapshots[-2:] if clean else snapshots[-3:-1]
+    counts = [check_snapshot(t, path, kind) for path in whole]
+    if clean:
+        check_tools(t, whole[-1], counts[-1], kind)
+        compare_snapshots(t, whole, counts, kind)
+
+
+def tool(t, name, *words):
+    return t.run(t.java("zookeeper", f"org.apache.zookeeper.server.{name}", *words), name.rsplit(".", 1)[-1].lower())
+
+
+def check_snapshot(t, path, kind):
+    """How many znodes SnapshotFormatter sees."""
+    lines = [line for line in tool(t, "SnapshotFormatter", path) if line.startswith("/")]
+    t.check(len(lines) > 100, f"{path.name} of {kind}: SnapshotFormatter reads it", lines[:3])
+    return len(lines)
+
+
+def check_tools(t, path, count, kind):
+    """SnapshotFormatter with data and as JSON, and SnapshotRecursiveSummary, see as many."""
+    what = f"{path.name} of {kind}"
+    full = tool(t, "SnapshotFormatter", "-d", path)
+    t.equal(sum(line.startswith("/") for line in full), count, f"{what}: SnapshotFormatter -d sees as many")
+    t.check(sum(bool(re.match(r"\s+data = .", line)) for line in full) > count / 2, f"{what}: with their data")
+    tree = json.loads("".join(tool(t, "SnapshotFormatter", "-json", path)))
+    t.equal(count_json(tree[3]), count, f"{what}: SnapshotFormatter -json sees as many")
+    summary = "\n".join(tool(t, "SnapshotRecursiveSummary", path, "/", "1"))
+    t.equal(re.findall(r"^ +children: (\d+)", summary, re.M)[:1], [str(count - 1)],
+            f"{what}: SnapshotRecursiveSummary sees as many")
+
+
+def count_json(node):
+    """Znodes of a tree in which a parent is [itself, child, child ..]."""
+    return 1 + sum(map(count_json, node[1:])) if isinstance(node, list) else 1
+
+
+def compare_snapshots(t, pair, counts, kind):
+    words = (f"-{side}" for side in "lr")
+    lines = tool(t, "SnapshotComparer", *(word for two in zip(words, pair) for word in two), "-b", "1", "-n", "1")
+    t.equal([int(line.split()[-1]) for line in lines if line.startswith("Node count:")], counts,
+            f"SnapshotComparer reads {pair[0].name} and {pair[1].name} of {kind}")
+
+
+def purge(t, data, kind):
+    """PurgeTxnLog knows what is old among our files and what a start still needs."""
+    before = {path.name for path in (data / "version-2").iterdir()}
+    tool(t, "PurgeTxnLog", data, data, "-n", "3")
+    after = {path.name for path in (data / "version-2").iterdir()}
+    snapshots = sorted(int(name[9:], 16) for name in after if name.startswith("snapshot."))
+    t.equal(len(snapshots), 3, f"PurgeTxnLog keeps three snapshots of {kind}")
+    t.check(after < before and "log." in "".join(after), f"PurgeTxnLog removes files of {kind}", sorted(before - after))

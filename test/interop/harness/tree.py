@@ -87,7 +87,7 @@ def write(address, seed, count):
 
 
 def hold(address):
-    client = connect(address, timeout=15.0)
+    client = connect(address, timeout=30.0)
     client.ensure_path("/held")
     for number in range(5):
         client.create(f"/held/e{number}", b"held", ephemeral=True)
