@@ -817,6 +817,18 @@ static void test_hot_paths_do_not_allocate(void **state)
         }
         assert_int_equal(before, world.broker_heap.system_take_count);
     }
+    for (int codec = CODEC_GZIP; codec <= CODEC_ZSTD; codec++) {
+        static uint8_t packed[batch_capacity];
+        uint64_t before = 0;
+        for (int round = 0; round < 60; round++) {
+            const struct slice batch = record_packer_pack(
+                (enum record_codec)codec, make_batch("0123456789", 16000), packed, sizeof packed);
+            assert_int_equal(produce("t", 1, batch).error_code, KAFKA_NONE);
+            if (round == 40)
+                before = world.broker_heap.system_take_count;
+        }
+        assert_int_equal(before, world.broker_heap.system_take_count);
+    }
 }
 
 int main(void)
