@@ -115,6 +115,28 @@ def c(source):
     return program
 
 
+def zookeeper_c_tests(server):
+    """Builds the tests of Apache's C client from Debian's source; `server` starts and stops their server.
+
+    Returns the program and the directory of its sources.
+    """
+    home = places.BUILD / "zookeeper-c-tests"
+    source = home / "source" / "zookeeper-client" / "zookeeper-client-c"
+    program = home / "build" / "zktest"
+    with _Lock():
+        if not _is_fresh(program, places.CACHE / "stamp" / "source-zookeeper", server):
+            shutil.rmtree(home, ignore_errors=True)
+            shutil.copytree(places.CACHE / "source" / "zookeeper", home / "source", symlinks=True)
+            shutil.copy(server, source / "tests" / "zkServer.sh")
+            (source / "generated").mkdir(exist_ok=True)
+            _run(places.java("zookeeper", "org.apache.jute.compiler.generated.Rcc", "-l", "c",
+                             home / "source" / "zookeeper-jute/src/main/resources/zookeeper.jute"), source / "generated")
+            _run(["cmake", "-S", source, "-B", program.parent, "-DWITH_OPENSSL=OFF", "-DWITH_CYRUS_SASL=OFF",
+                  "-DCMAKE_POLICY_VERSION_MINIMUM=3.5", "-DCMAKE_C_FLAGS=-w", "-DCMAKE_CXX_FLAGS=-w -include time.h"])
+            _run(["make", "-C", program.parent, "-j2", "zktest"])
+    return program, source
+
+
 def node(source):
     """Node finds packages beside the program that asks for them, so the program is copied there."""
     home = places.CACHE / "node" / _place(source, ".js").name
