@@ -5,7 +5,7 @@
  * not to wait (ext4), a write can meet a disk that is behind: then the loop must not be the one
  * that waits. So a write is made at once only while
  *
- *   - it is small,
+ *   - it is small, and somebody waits for it,
  *   - no IO_SYNC is in flight: journalling file systems make writers wait for a commit,
  *   - no eager write has been slow for a while. The while doubles each time that one is slow soon
  *     after the last while has ended: a disk that stays behind costs the loop one wait in

@@ -24,6 +24,11 @@ static void only_small_writes_are_made_at_once(void **state)
     const struct eager_write eager = {0};
     assert_true(may_write(&eager, eager_write_bytes_max, 0));
     assert_false(may_write(&eager, eager_write_bytes_max + 1, 0));
+    struct iovec vector = {"x", 1};
+    struct io_op op = {.kind = IO_WRITE, .write = {.vectors = &vector, .vector_count = 1}};
+    assert_true(eager_write_may(&eager, &op, 0));
+    op.is_patient = true;
+    assert_false(eager_write_may(&eager, &op, 0));
 }
 
 static void none_is_while_a_sync_is_in_flight(void **state)

@@ -83,7 +83,8 @@ enum io_kind {
 
 struct io_op {
     enum io_kind kind;
-    int32_t handle; /* All but OPEN, RENAME, UNLINK, MKDIR, CONNECT, TIMER. */
+    int32_t handle;  /* All but OPEN, RENAME, UNLINK, MKDIR, CONNECT, TIMER. */
+    bool is_patient; /* WRITE: nobody waits for it, so the loop need not make it itself. */
     void (*done)(struct io_op *op, int64_t result);
     union {
         struct {

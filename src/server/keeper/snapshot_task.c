@@ -155,6 +155,7 @@ static void submit_write(struct snapshot_task *task, size_t size)
     task->op.write.vector_count = 1;
     task->op.write.offset = task->offset;
     task->offset += size;
+    task->op.is_patient = true;
     submit_handle(task, SNAPSHOT_TASK_WRITE, IO_WRITE);
 }
 
