@@ -283,7 +283,8 @@ enum err http_server_open(struct http_server *server, struct io *io, struct heap
     enum err err = net_init(&server->net, io, heap, diag, net_options);
     if (err != ERR_OK)
         return err;
-    err = net_listen(server->net, address, &handler, server);
+    err = options.waits_for_port ? net_listen_wait(server->net, address, &handler, server)
+                                 : net_listen(server->net, address, &handler, server);
     if (err != ERR_OK)
         http_server_close(server);
     return err;

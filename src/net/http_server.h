@@ -35,6 +35,7 @@ struct http_server_options {
     uint32_t request_timeout_ms; /* From its first byte to its last one. */
     uint32_t send_timeout_ms;    /* No byte of the answer taken for so long. */
     uint32_t backlog;
+    bool waits_for_port; /* Opens as net_listen_wait does: at start only. */
     /* Called for each request: answers it, or keeps the exchange and answers later. */
     void (*on_request)(struct http_exchange *exchange, void *context);
     void *context;

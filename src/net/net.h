@@ -148,6 +148,11 @@ void net_deinit(struct net *net);
 MUST_CHECK enum err net_listen(struct net *net, struct io_address *address,
                                const struct net_handler *handler, void *user);
 
+/* The same, and waits for up to three seconds while the port is in use: the kernel keeps the
+ * sockets of an io_uring for a moment after its process was killed. At start only, as it waits. */
+MUST_CHECK enum err net_listen_wait(struct net *net, struct io_address *address,
+                                    const struct net_handler *handler, void *user);
+
 /* Closes the listening sockets and leaves the connections alone: who dials from now on is refused,
  * and a client that loses its connection to a server that stops does not find that server again. */
 void net_listen_stop(struct net *net);

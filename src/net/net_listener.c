@@ -159,6 +159,8 @@ void net_listener_close(struct net_listener *listener)
         io_cancel(listener->net->io, &listener->op);
 }
 
+enum { listen_pause_ms = 50, listen_attempt_count_max = 60, millisecond_ns = 1000000 };
+
 static enum err err_of_listen(int32_t error)
 {
     const enum err err = err_from_errno(error);
@@ -182,4 +184,28 @@ enum err net_listen(struct net *net, struct io_address *address, const struct ne
     net_keep(net);
     accept_next(listener);
     return ERR_OK;
+}
+
+static void on_pause(struct io_op *op, int64_t result)
+{
+    (void)op;
+    (void)result;
+}
+
+static void pause_listening(struct net *net)
+{
+    struct io_op op = {.kind = IO_TIMER, .handle = io_handle_none, .done = on_pause};
+    op.timer.deadline_ns = io_now_ns(net->io) + (uint64_t)listen_pause_ms * millisecond_ns;
+    (void)io_wait(net->io, &op);
+}
+
+enum err net_listen_wait(struct net *net, struct io_address *address,
+                         const struct net_handler *handler, void *user)
+{
+    enum err err = net_listen(net, address, handler, user);
+    for (int attempt = 1; err == ERR_BUSY && attempt < listen_attempt_count_max; attempt++) {
+        pause_listening(net);
+        err = net_listen(net, address, handler, user);
+    }
+    return err;
 }

@@ -980,6 +980,35 @@ static void a_server_that_stops_listening_keeps_its_connections(void **state)
     close(client);
 }
 
+/* The sockets of a process that was killed go a moment later. */
+struct leaving {
+    struct io_op timer;
+    int holder;
+};
+
+static void on_leave(struct io_op *op, int64_t result)
+{
+    struct leaving *leaving = CONTAINER_OF(op, struct leaving, timer);
+    assert_int_equal(result, 0);
+    close(leaving->holder);
+    leaving->holder = -1;
+}
+
+static void a_port_that_is_about_to_be_free_is_waited_for(void **state)
+{
+    (void)state;
+    serve();
+    struct io_address address = {.bytes = {[10] = 0xff, 0xff, 127, 0, 0, 1}};
+    struct leaving leaving = {.holder = io_listen(fixture.io, &address, 1)};
+    assert_true(leaving.holder >= 0);
+    assert_int_equal(net_listen(fixture.net, &address, &handler, NULL), ERR_BUSY);
+    leaving.timer = (struct io_op){.kind = IO_TIMER, .handle = io_handle_none, .done = on_leave};
+    leaving.timer.timer.deadline_ns = io_now_ns(fixture.io) + 20 * millisecond_ns;
+    io_submit(fixture.io, &leaving.timer);
+    assert_int_equal(net_listen_wait(fixture.net, &address, &handler, NULL), ERR_OK);
+    assert_int_equal(leaving.holder, -1);
+}
+
 /* Cost. */
 
 static void the_steady_state_takes_no_memory(void **state)
@@ -1070,6 +1099,7 @@ int main(void)
         NET_TEST(a_refused_dial_is_told),
         NET_TEST(everything_may_end_in_the_middle),
         NET_TEST(a_server_that_stops_listening_keeps_its_connections),
+        NET_TEST(a_port_that_is_about_to_be_free_is_waited_for),
         NET_TEST(the_steady_state_takes_no_memory),
         NET_TEST(ten_thousand_idle_connections_cost_little),
     };

@@ -275,35 +275,35 @@ void admin_server_init(struct admin_server *admin, struct keeper_server *server)
     admin_snapshot_init(&admin->snapshot, server);
 }
 
+static enum err resolve(struct admin_server *admin)
+{
+    const struct keeper_config *config = &admin->server->config;
+    const int resolved = io_resolve(admin->server->shard->io, config->admin_address,
+                                    (uint16_t)config->admin_port, &admin->address);
+    return resolved < 0 ? err_from_errno(resolved) : ERR_OK;
+}
+
 static enum err listen(struct admin_server *admin)
 {
     const struct keeper_server *server = admin->server;
-    const struct keeper_config *config = &server->config;
-    const int resolved = io_resolve(server->shard->io, config->admin_address,
-                                    (uint16_t)config->admin_port, &admin->address);
-    if (resolved < 0)
-        return err_from_errno(resolved);
+    const uint32_t timeout_ms = (uint32_t)server->config.admin_idle_timeout_ms;
     return http_server_open(
         &admin->http, server->shard->io, server->shard->heap, server->shard->diag, &admin->address,
         (struct http_server_options){.connection_count_max = admin_server_connection_count_max,
-                                     .idle_timeout_ms = (uint32_t)config->admin_idle_timeout_ms,
-                                     .request_timeout_ms = (uint32_t)config->admin_idle_timeout_ms,
+                                     .idle_timeout_ms = timeout_ms,
+                                     .request_timeout_ms = timeout_ms,
                                      .send_timeout_ms = admin_server_send_timeout_ms,
                                      .backlog = admin_server_backlog,
                                      .on_request = on_request,
                                      .context = admin});
 }
 
-void admin_server_open(struct admin_server *admin)
+static void tell(struct admin_server *admin, enum err err)
 {
     const struct keeper_config *config = &admin->server->config;
     struct diag *diag = admin->server->shard->diag;
     char text[io_address_text_max];
-    if (!config->admin_enabled)
-        return;
-    const enum err err = listen(admin);
-    admin->is_open = err == ERR_OK;
-    if (admin->is_open)
+    if (err == ERR_OK)
         diag_info(diag, "admin commands on http://%s%s",
                   io_address_print(&admin->address, text, sizeof text), config->admin_url);
     else
@@ -311,6 +311,29 @@ void admin_server_open(struct admin_server *admin)
                    "no admin commands: cannot listen on admin.serverAddress %s, admin.serverPort "
                    "%lld: %s; choose others, or set admin.enableServer=false",
                    config->admin_address, (long long)config->admin_port, err_text(err));
+}
+
+void admin_server_open(struct admin_server *admin)
+{
+    if (!admin->server->config.admin_enabled)
+        return;
+    enum err err = resolve(admin);
+    if (err == ERR_OK)
+        err = listen(admin);
+    admin->is_open = err == ERR_OK;
+    admin->is_busy = err == ERR_BUSY;
+    if (!admin->is_busy)
+        tell(admin, err);
+}
+
+void admin_server_tick(struct admin_server *admin)
+{
+    if (!admin->is_busy)
+        return;
+    const enum err err = listen(admin);
+    admin->is_open = err == ERR_OK;
+    admin->is_busy = false;
+    tell(admin, err);
 }
 
 void admin_server_close(struct admin_server *admin)

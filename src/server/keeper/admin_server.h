@@ -24,6 +24,7 @@ struct admin_server {
     struct admin_snapshot snapshot;
     struct io_address address;
     bool is_open;
+    bool is_busy; /* Its port was in use: tried once more. */
 };
 
 void admin_server_init(struct admin_server *admin, struct keeper_server *server);
@@ -31,6 +32,9 @@ void admin_server_init(struct admin_server *admin, struct keeper_server *server)
 /* Listens, if the configuration wants it. That it cannot is told by diag and no more: clients are
  * served all the same. Resolves a name, so at start only. */
 void admin_server_open(struct admin_server *admin);
+
+/* A tick has passed: a port that was in use may be free, as after the kill of a former process. */
+void admin_server_tick(struct admin_server *admin);
 
 /* Closes the connections; admin_snapshot_is_idle becomes true some turns later. */
 void admin_server_close(struct admin_server *admin);

@@ -320,7 +320,7 @@ enum err election_port_init(struct election_port *port, struct io *io, struct he
 
 enum err election_port_listen(struct election_port *port, struct io_address *address)
 {
-    return net_listen(port->net, address, &accepted_handler, port);
+    return net_listen_wait(port->net, address, &accepted_handler, port);
 }
 
 enum err election_port_add_peer(struct election_port *port, int64_t id,

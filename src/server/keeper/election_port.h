@@ -55,7 +55,8 @@ MUST_CHECK enum err election_port_init(struct election_port *port, struct io *io
                                        struct diag *diag, struct election_port_options options,
                                        struct election_port_handler handler);
 
-/* Address gets the port that was bound. ERR_BUSY, ERR_PERMISSION, ERR_IO. */
+/* Address gets the port that was bound. At start only: waits as net_listen_wait does. ERR_BUSY,
+ * ERR_PERMISSION, ERR_IO. */
 MUST_CHECK enum err election_port_listen(struct election_port *port, struct io_address *address);
 
 /* ERR_LIMIT: ensemble_member_count_max are known. */

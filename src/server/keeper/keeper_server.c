@@ -87,6 +87,7 @@ static void on_tick(struct io_op *op, int64_t result)
             ack_mark_advance(&server->mark, server->keeper.zxid_applied);
         znode_reaper_tick(&server->reaper);
         purge_task_tick(&server->purge);
+        admin_server_tick(&server->admin);
         turn_windows(server);
     }
     submit_tick(server);
@@ -152,7 +153,7 @@ static enum err listen_for_clients(struct keeper_server *server)
                             server->shard->diag, net_options_of(config));
     if (err != ERR_OK)
         return err;
-    err = net_listen(server->net, &server->address, &client_link_handler, server);
+    err = net_listen_wait(server->net, &server->address, &client_link_handler, server);
     io_address_print(&server->address, text, sizeof text);
     if (err == ERR_OK)
         diag_info(server->shard->diag, "serving clients on %s", text);

@@ -58,6 +58,7 @@ static enum err listen(struct prometheus_server *prometheus)
                                      .request_timeout_ms = (uint32_t)config->admin_idle_timeout_ms,
                                      .send_timeout_ms = admin_server_send_timeout_ms,
                                      .backlog = admin_server_backlog,
+                                     .waits_for_port = true,
                                      .on_request = on_request,
                                      .context = prometheus});
 }

@@ -9,7 +9,6 @@
 #include "zab/ensemble_text.h"
 
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,17 +25,6 @@ static void on_decided(void *context)
            elector.election.state == ZAB_LEADING ? "leading" : "following", vote->leader,
            vote->election_epoch, vote->peer_epoch);
     fflush(stdout);
-}
-
-/* The kernel keeps the sockets of an io_uring for a moment after its process was killed. */
-static enum err listen_when_free(struct io_address *address)
-{
-    enum err err = elector_listen(&elector, address);
-    for (int attempt = 0; err == ERR_BUSY && attempt < 100; attempt++) {
-        poll(NULL, 0, 50);
-        err = elector_listen(&elector, address);
-    }
-    return err;
 }
 
 static enum err start(int64_t self_id, struct slice self_address)
@@ -56,7 +44,7 @@ static enum err start(int64_t self_id, struct slice self_address)
     enum err err = elector_init(&elector, shard.io, shard.heap, shard.diag, options,
                                 (struct elector_handler){on_decided, NULL});
     if (err == ERR_OK)
-        err = listen_when_free(&address);
+        err = elector_listen(&elector, &address);
     if (err == ERR_OK)
         err = elector_set_ensemble(&elector, &ensemble, slice_from_text(config));
     return err;
