@@ -142,6 +142,25 @@ static void send_create(struct client *client, const char *path, int32_t flags)
     send_frame(client, frame, (size_t)(at + 4 - frame));
 }
 
+static void send_create_container(struct client *client, const char *path)
+{
+    uint8_t frame[512];
+    uint8_t *at = put_text(begin(client, frame, OP_CREATE_CONTAINER, path), "data");
+    store_i32(at, 1);
+    store_i32(at + 4, OPEN_ACL);
+    at = put_text(put_text(at + 8, "world"), "anyone");
+    store_i32(at, 4);
+    send_frame(client, frame, (size_t)(at + 4 - frame));
+}
+
+static void send_delete(struct client *client, const char *path)
+{
+    uint8_t frame[512];
+    uint8_t *at = begin(client, frame, OP_DELETE, path);
+    store_i32(at, -1);
+    send_frame(client, frame, (size_t)(at + 4 - frame));
+}
+
 static void send_set(struct client *client, const char *path, const char *data)
 {
     uint8_t frame[512];
@@ -852,6 +871,81 @@ static void test_large_journal_files_are_followed_by_others(void **state)
     end(&world);
 }
 
+/* A minute's tick: what is quicker has not waited for one. */
+static void test_a_spent_container_does_not_wait_for_a_tick(void **state)
+{
+    (void)state;
+    start_with("tickTime=60000\nznode.container.checkIntervalMs=1\n");
+    connect_client(&world, 600000);
+    world.sim.faults.stall_per_million = 1000000;
+    for (uint64_t round = 0; round < 10; round++) {
+        send_create_container(&world.client, "/c");
+        send_create(&world.client, "/c/a", 0);
+        send_delete(&world.client, "/c/a");
+        await(&world, 4 + 3 * round);
+        assert_int_equal(CODE_OK, world.client.code);
+        const uint64_t began_ns = io_now_ns(world.node->io);
+        while (tree_find(&world.server->keeper.tree, SLICE_LITERAL("/c")) != NULL)
+            io_run(world.node->io, UINT64_MAX);
+        assert_in_range(io_now_ns(world.node->io) - began_ns, 0, 30000000000);
+        /* It is deleted once, though the disk takes longer than the interval. */
+        assert_int_equal(5 + 4 * round, world.server->keeper.zxid_prepared);
+    }
+    stop_server(&world);
+    end(&world);
+}
+
+/* An interval of 1 ms looks 60000 times in a minute, and deletes no more than it may. */
+static void test_a_short_interval_keeps_to_the_limit(void **state)
+{
+    (void)state;
+    start_with("znode.container.checkIntervalMs=1\nznode.container.maxPerMinute=60\n"
+               "znode.container.maxNeverUsedIntervalMs=1\n");
+    connect_client(&world, 600000);
+    for (uint64_t i = 0; i < 5; i++) {
+        send_create_container(&world.client, (char[]){'/', (char)('a' + i), 0});
+        await(&world, 2 + i);
+        assert_int_equal(CODE_OK, world.client.code);
+    }
+    const uint64_t began_ns = io_now_ns(world.node->io);
+    while (!list_empty(&world.server->keeper.tree.containers.znodes))
+        io_run(world.node->io, UINT64_MAX);
+    assert_in_range(io_now_ns(world.node->io) - began_ns, 3900000000, 5100000000);
+    stop_server(&world);
+    end(&world);
+}
+
+static uint64_t operations_in_a_minute(void)
+{
+    const uint64_t until_ns = io_now_ns(world.node->io) + 60000000000;
+    const uint64_t before = world.node->io->submitted_count;
+    while (io_now_ns(world.node->io) < until_ns)
+        io_run(world.node->io, until_ns);
+    return world.node->io->submitted_count - before;
+}
+
+/* The shortest interval costs nothing while no znode can be spent, and otherwise a look at the
+ * candidates, but neither sessions nor the disk. */
+static void test_a_short_interval_does_not_burn_cpu(void **state)
+{
+    (void)state;
+    start_with("tickTime=10000\nznode.container.checkIntervalMs=1\n");
+    connect_client(&world, 200000);
+    send_create(&world.client, "/a", 0);
+    await(&world, 2);
+    assert_in_range(operations_in_a_minute(), 1, 1000);
+    send_create_container(&world.client, "/c"); /* It waits for its first child. */
+    await(&world, 3);
+    const int64_t zxid = world.server->keeper.zxid_prepared;
+    assert_in_range(operations_in_a_minute(), 50000, 61000);
+    assert_int_equal(zxid, world.server->keeper.zxid_prepared);
+    stop_server(&world); /* With the timer in flight, */
+    start_server(&world);
+    assert_true(world.server->reaper.is_waiting); /* which a restart has again. */
+    stop_server(&world);
+    end(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -881,6 +975,9 @@ int main(void)
         cmocka_unit_test(test_the_audit_trail),
         cmocka_unit_test(test_an_audit_trail_on_a_full_disk),
         cmocka_unit_test(test_large_journal_files_are_followed_by_others),
+        cmocka_unit_test(test_a_spent_container_does_not_wait_for_a_tick),
+        cmocka_unit_test(test_a_short_interval_keeps_to_the_limit),
+        cmocka_unit_test(test_a_short_interval_does_not_burn_cpu),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

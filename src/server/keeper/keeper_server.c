@@ -85,7 +85,6 @@ static void on_tick(struct io_op *op, int64_t result)
         expire_sessions(server);
         if (server->config.force_sync)
             ack_mark_advance(&server->mark, server->keeper.zxid_applied);
-        znode_reaper_tick(&server->reaper);
         purge_task_tick(&server->purge);
         admin_server_tick(&server->admin);
         turn_windows(server);
@@ -252,6 +251,7 @@ enum err keeper_server_start(struct keeper_server **server_out, struct shard *sh
         return err;
     admin_server_open(&server->admin);
     submit_tick(server);
+    znode_reaper_wake(&server->reaper);
     return ERR_OK;
 }
 
@@ -281,6 +281,7 @@ void keeper_server_stop(struct keeper_server *server, void (*stopped)(void *cont
     prometheus_server_close(&server->prometheus);
     if (server->is_ticking)
         io_cancel(server->shard->io, &server->tick_op);
+    znode_reaper_cancel(&server->reaper);
     snapshot_task_cancel(&server->snapshot);
     if (server->config.force_sync)
         ack_mark_advance(&server->mark, server->keeper.zxid_applied);
@@ -303,7 +304,8 @@ static bool are_parts_idle(const struct keeper_server *server)
 {
     return event_task_is_idle(&server->events) && snapshot_task_is_idle(&server->snapshot) &&
            admin_snapshot_is_idle(&server->admin.snapshot) && purge_task_is_idle(&server->purge) &&
-           ack_mark_is_stopped(&server->mark) && audit_file_is_stopped(&server->audit);
+           znode_reaper_is_idle(&server->reaper) && ack_mark_is_stopped(&server->mark) &&
+           audit_file_is_stopped(&server->audit);
 }
 
 void keeper_server_pump_stop(struct keeper_server *server)

@@ -168,6 +168,7 @@ static void on_apply(struct io_op *op, int64_t result)
     for (uint32_t count = 0; count < applied_count_max && server->durable_count > 0; count++)
         apply_first(server);
     event_task_start(&server->events);
+    znode_reaper_wake(&server->reaper);
     client_link_close_doomed(server);
     keeper_server_on_room(server);
     if (server->durable_count > 0)
