@@ -373,11 +373,11 @@ static void on_appended(struct journal_append *journal_append, enum err err)
             append->written(append);
         return;
     }
-    /* Duplicates behind it wait for nothing else. */
+    /* What has its durability, and duplicates, wait behind it for nothing else. */
     struct list *behind = append->link.next;
     list_remove(&append->link);
     append->done(append, KAFKA_KAFKA_STORAGE_ERROR);
-    while (behind != &store->appends && append_of(behind)->is_duplicate) {
+    while (behind != &store->appends && append_of(behind)->is_reached) {
         struct list *after = behind->next;
         list_remove(behind);
         append_of(behind)->done(append_of(behind), KAFKA_KAFKA_STORAGE_ERROR);

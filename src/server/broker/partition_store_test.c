@@ -594,6 +594,35 @@ static void cuts_a_torn_end(void **state)
     tear_down(&fixture);
 }
 
+/* A sync that fails ends what waits for it, and what waits behind that for its turn only. */
+static void ends_every_append_when_a_sync_fails(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct pending pendings[3];
+    set_up(&fixture);
+    start(&fixture);
+    struct partition_store *store = create(&fixture, "t");
+    append(&fixture, store, 1, PARTITION_DURABLE);
+    const int null = open("/dev/null", O_WRONLY); /* It takes writes, but no sync. */
+    assert_true(null >= 0);
+    const int file = (int)partition_store_active(store)->file->handle;
+    assert_int_equal(dup2(null, file), file);
+    assert_int_equal(close(null), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(pendings); i++) {
+        fill(&pendings[i], 1, 100, 1000);
+        pendings[i].append.durability = i == 0 ? PARTITION_DURABLE : PARTITION_WRITTEN;
+        assert_int_equal(partition_store_append(store, &pendings[i].append), KAFKA_NONE);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(pendings); i++) {
+        wait_for(&fixture, &pendings[i].is_done);
+        assert_int_equal(pendings[i].code, KAFKA_KAFKA_STORAGE_ERROR);
+    }
+    assert_int_equal(fixture.offline_count, 1);
+    kill_it(&fixture);
+    tear_down(&fixture);
+}
+
 /* Decision 7: what was promised is never cut silently. */
 static void refuses_damage_below_the_mark(void **state)
 {
@@ -908,6 +937,7 @@ int main(void)
         cmocka_unit_test(finds_timestamps),
         cmocka_unit_test(finds_timestamps_in_compressed_batches),
         cmocka_unit_test(cuts_a_torn_end),
+        cmocka_unit_test(ends_every_append_when_a_sync_fails),
         cmocka_unit_test(refuses_damage_below_the_mark),
         cmocka_unit_test(refuses_a_log_that_is_too_short),
         cmocka_unit_test(looks_at_the_end_in_spite_of_the_marker),
