@@ -610,7 +610,7 @@ static void run_scan(struct sim_node *node, void *argument)
 
 /* ---- The run. ---- */
 
-/* With the power goes what was only written. */
+/* With the power goes what was only written; and with a failed sync, which may throw pages away. */
 static void on_power_lost(struct play *play)
 {
     play->power_loss_count++;
@@ -651,9 +651,13 @@ static void revive(struct play *play)
     }
     if (sim_node_is_up(broker))
         return;
-    if (broker->end == SIM_NODE_FATAL || broker->end == SIM_NODE_RETURNED)
+    /* After a failed sync the machine is restarted too, or only the process: then the page cache
+     * shows bytes that the kernel will never write. */
+    if ((broker->end == SIM_NODE_FATAL || broker->end == SIM_NODE_RETURNED) &&
+        prng_chance(&play->prng, 1, 2))
         sim_node_lose_power(broker, SIM_LOSS_RANDOM);
-    if (broker->end == SIM_NODE_LOST_POWER)
+    if (broker->end == SIM_NODE_LOST_POWER ||
+        play->sim->counters.disk_errors > play->disk_errors_before)
         on_power_lost(play);
     if (play->options->crash_boundary_again > 0 && play->revival_count++ == 0)
         sim_crash_at(broker, play->options->crash_boundary_again, play->options->crash_loss);
@@ -684,16 +688,6 @@ static bool needs_help(void *context)
     return are_finished(play) || is_server_down(play);
 }
 
-/* After a failed sync the page cache holds what the disk never will: then the machine goes too. */
-static void kill_broker(struct play *play)
-{
-    struct sim_node *broker = play->sim->nodes[broker_node];
-    if (play->sim->counters.disk_errors > play->disk_errors_before)
-        sim_node_lose_power(broker, SIM_LOSS_RANDOM);
-    else
-        sim_node_kill(broker);
-}
-
 static void make_trouble(struct play *play)
 {
     struct sim *sim = play->sim;
@@ -703,7 +697,7 @@ static void make_trouble(struct play *play)
     if (choice < 35)
         sim_node_lose_power(sim->nodes[broker_node], SIM_LOSS_RANDOM);
     else if (choice < 55)
-        kill_broker(play);
+        sim_node_kill(sim->nodes[broker_node]);
     else if (choice < 62)
         sim_node_lose_power(sim->nodes[keeper_node], SIM_LOSS_RANDOM);
     else if (choice < 70)

@@ -38,6 +38,7 @@ static void test_partition(void **state)
 {
     (void)state;
     assert_seeds(&workload_partition, 1, 30);
+    assert_seeds(&workload_partition, 173, 1); /* A failed sync leaves batches to the page cache. */
     struct sim_workload shorter = workload_partition;
     shorter.steps = 40;
     for (uint64_t seed = 1; seed <= 3; seed++)
@@ -66,6 +67,7 @@ static void test_broker(void **state)
 {
     (void)state;
     assert_seeds(&workload_broker, 1, 10);
+    assert_seeds(&workload_broker, 409, 1);  /* A failed sync, with written appends behind it. */
     assert_seeds(&workload_broker, 6123, 1); /* A late delete takes the broker's own znode. */
     struct sim_workload shorter = workload_broker;
     shorter.steps = 12;

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/checksum.h"
 #include "journal/journal_reader.h"
+#include "journal/journal_rewrite.h"
 #include "journal/small_file.h"
 #include "server/broker/index_flush.h"
 #include "server/broker/log_directory.h"
@@ -340,7 +341,14 @@ struct scan_place {
     int64_t next_offset; /* At least this one must come next. */
     int64_t end_offset;  /* And all are below this one. */
     bool is_indexed;     /* New entries are made. */
+    bool is_rewritten;   /* From here to the end of the file all is durable. */
 };
+
+/* What was promised to be on the disk: everything below. */
+static int64_t promised_offset(const struct partition_store *store)
+{
+    return store->synced_mark >= 0 ? store->synced_mark : store->recovery_point;
+}
 
 /* Whether the whole batch lies there with the right CRC; the reader moves behind it. ERR_CORRUPT:
  * no. ERR_IO. */
@@ -427,6 +435,31 @@ static enum err use_batch(struct partition_loader *loader, struct scan_place *pl
     return err;
 }
 
+/* Behind what was promised, what a failed sync has left may be in the page cache only. A clean end
+ * has synced everything. */
+static bool must_rewrite(const struct partition_loader *loader, const struct scan_place *place,
+                         const struct record_batch *batch)
+{
+    return !loader->was_clean && !place->is_rewritten &&
+           record_batch_last_offset(batch) >= promised_offset(loader->store);
+}
+
+/* Reads on from the same place, in bytes that are durable. */
+static enum err rewrite_under(struct partition_loader *loader, struct scan_place *place)
+{
+    const char *path = place->segment->file->path;
+    journal_reader_close(&place->reader);
+    const enum err err = journal_rewrite_wait(loader->io, path, place->position, loader->buffer,
+                                              partition_loader_buffer_bytes, NULL);
+    if (err != ERR_OK) {
+        diag_error(loader->diag, "%s cannot be written again and synced: %s", path, err_text(err));
+        return err;
+    }
+    place->is_rewritten = true;
+    return journal_reader_open_path(&place->reader, loader->io, path, place->position,
+                                    loader->buffer, partition_loader_buffer_bytes);
+}
+
 /* Reads batches up to the end of the file, or to damage: loader->damage. */
 static enum err scan_batches(struct partition_loader *loader, struct scan_place *place)
 {
@@ -441,6 +474,12 @@ static enum err scan_batches(struct partition_loader *loader, struct scan_place 
         if (record_batch_decode(&batch, bytes) != ERR_OK) {
             loader->damage = "no batch header is there";
             return ERR_OK;
+        }
+        if (must_rewrite(loader, place, &batch)) {
+            err = rewrite_under(loader, place);
+            if (err != ERR_OK)
+                return err;
+            continue;
         }
         loader->damage = check_batch(place, &batch, &err);
         if (err != ERR_OK || loader->damage != NULL)
@@ -464,12 +503,6 @@ static enum err scan_segment(struct partition_loader *loader, struct scan_place 
 }
 
 /* ---- One segment after the other. ---- */
-
-/* What was promised to be on the disk: everything below. */
-static int64_t promised_offset(const struct partition_store *store)
-{
-    return store->synced_mark >= 0 ? store->synced_mark : store->recovery_point;
-}
 
 /* The valid bytes end here. Cut if it was never promised, else refused. */
 static void on_damage(struct partition_loader *loader, const struct scan_place *place)

@@ -2,8 +2,11 @@
  *
  * After a clean end only the end of the last segment is looked at. Otherwise every segment from the
  * recovery point on is read whole: batches are checked, indexes, producers and epochs made anew,
- * and a torn end is cut. What is broken below the synced mark is never cut: the partition is
- * refused, and a diag line says which file and where.
+ * and a torn end is cut. What is broken below the synced mark (without one: the recovery point) is
+ * never cut: the partition is refused, and a diag line says which file and where. What is not below
+ * it is written again and synced before it is read: a failed sync may have left it in the page
+ * cache only. The other files need none of that: indexes are made anew, the small ones were synced
+ * before they got their names.
  *
  * Waits for the disk: at start only.
  *
