@@ -393,7 +393,8 @@ static const char *check_batch(struct scan_place *place, const struct record_bat
         return "a batch has a negative number of offsets";
     if (batch->base_offset < place->next_offset ||
         record_batch_last_offset(batch) < batch->base_offset ||
-        record_batch_last_offset(batch) >= place->end_offset)
+        record_batch_last_offset(batch) >= place->end_offset ||
+        record_batch_last_offset(batch) - place->segment->index.base_offset > INT32_MAX)
         return "a batch has offsets that do not belong here";
     *err = check_crc(place, batch);
     if (*err == ERR_CORRUPT) {
