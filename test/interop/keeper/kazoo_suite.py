@@ -39,7 +39,7 @@ def case(t):
     lines = t.run([places.CACHE / "venv/bin/python", "-W", "ignore", "-m", "pytest", "-q", "-W", "ignore", "-p",
                    "no:cacheprovider", "--tb=short", "-rf", "-k", " and ".join(f"not {name}" for name in NOT_ASKED),
                    "--pyargs", *(f"kazoo.tests.test_{name}" for name in MODULES)],
-                  "suite", timeout_s=220, status=None, env=environment)
+                  "suite", timeout_s=420, status=None, env=environment)
     for line in lines:
         if line.startswith(("FAILED ", "ERROR ")):
             t.check(False, line.split("/")[-1])

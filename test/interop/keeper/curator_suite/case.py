@@ -7,4 +7,4 @@ def case(t):
     found = [name for stem in ("curator-framework", "curator-recipes")
              for name in junit.classes(junit.jar("curator-tests", stem), lambda name: name.startswith("Test"))]
     junit.run(t, places.HERE / "keeper/curator_suite/tests", found, ["curator-tests", "curator"],
-              ["keeper/curator_suite/TestingServer.java"], 220)
+              ["keeper/curator_suite/TestingServer.java"], 420)

@@ -11,4 +11,4 @@ def case(t, is_wanted=lambda group: not is_about_watches(group)):
     here = places.HERE / "keeper/zookeeper_suite"
     found = junit.classes(junit.jar("zookeeper-tests", "zookeeper"), lambda name: name.endswith("Test"))
     junit.run(t, here / "tests", found, ["zookeeper-tests", "zookeeper"],
-              ["keeper/zookeeper_suite/ClientBase.java", "keeper/zookeeper_suite/JMXEnv.java"], 220, is_wanted)
+              ["keeper/zookeeper_suite/ClientBase.java", "keeper/zookeeper_suite/JMXEnv.java"], 420, is_wanted)
