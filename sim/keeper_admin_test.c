@@ -343,7 +343,7 @@ static void test_bad_clients(void **state)
     /* One byte a second keeps a connection from being idle, but not for ever. */
     dial(&world.server->admin.address);
     for (int second = 0; second < 10 && !world.client.is_closed; second++) {
-        send_bytes("GET / HTTP/1.1\r\nA: b" + second, 1);
+        send_bytes(&"GET / HTTP/1.1\r\nA: b"[second], 1);
         wait_ns(second_ns / 2);
     }
     assert_true(world.client.is_closed);

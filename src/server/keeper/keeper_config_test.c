@@ -127,8 +127,8 @@ static void test_auth(void **state)
         "dataDir=/d\nenforce.auth.enabled=true\n",
         "dataDir=/d\nenforce.auth.enabled=true\nenforce.auth.schemes=digest,sasl\n",
         "dataDir=/d\nsessionRequireClientSASLAuth=true\n",
-        "dataDir=/d\nDigestAuthenticationProvider.enabled=false\nenforce.auth.enabled=true\n"
-        "enforce.auth.schemes=digest\n",
+        ("dataDir=/d\nDigestAuthenticationProvider.enabled=false\nenforce.auth.enabled=true\n"
+         "enforce.auth.schemes=digest\n"),
     };
     for (size_t index = 0; index < ARRAY_COUNT(refused); index++) {
         assert_int_equal(ERR_CONFIG, load(&fixture, refused[index]));
