@@ -41,8 +41,8 @@ CODE_SRC := $(filter-out %_test.c %_fuzz.c,$(SRC))
 MAIN_SRC := src/cli/main.c
 LIB_SRC := $(filter-out $(MAIN_SRC),$(CODE_SRC))
 SIM_SRC := $(sort $(wildcard sim/*.c))
-# The workloads' thousands of power losses take minutes under a sanitizer; test/run has it do some.
-SLOW_UNIT_SRC := $(if $(filter asan tsan,$(BUILD)),sim/workload_test.c)
+# Thousands of power losses and damaged files take minutes under a sanitizer; test/run has it do some seeds.
+SLOW_UNIT_SRC := $(if $(filter asan tsan,$(BUILD)),sim/workload_test.c sim/keeper_damage_test.c)
 SIM_UNIT_SRC := $(filter-out $(SLOW_UNIT_SRC),$(filter %_test.c,$(SIM_SRC)))
 SIM_LIB_SRC := $(filter-out %_test.c sim/simulate.c,$(SIM_SRC))
 SCHEMA := $(sort $(wildcard schema/*.wire schema/*/*.wire))
