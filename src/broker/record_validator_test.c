@@ -267,6 +267,7 @@ static void opens_compressed_batches(void **state)
     fixture.config.compacts = false; /* Carried unseen. */
     assert_int_equal(check(&fixture).code, KAFKA_NONE);
     assert_int_equal(heap.block_count, 0);
+    heap_deinit(&heap);
 }
 
 int main(void)
