@@ -96,15 +96,6 @@ void recovery_sort(struct recovery_file *files, int32_t count)
     }
 }
 
-int32_t recovery_first_journal(const struct recovery_file *files, int32_t count, int64_t zxid)
-{
-    int32_t first = 0;
-    for (int32_t index = 0; index < count; index++)
-        if (files[index].zxid <= zxid + 1)
-            first = index;
-    return first;
-}
-
 bool recovery_snapshot_looks_whole(uint64_t size, struct slice tail)
 {
     static const uint8_t mark[] = {0, 0, 0, 1, '/'};

@@ -49,10 +49,6 @@ const char *recovery_suffix(enum recovery_compression compression);
 /* Sorts newest snapshots first, or oldest journal files first. */
 void recovery_sort(struct recovery_file *files, int32_t count);
 
-/* The index of the first journal file to replay after a snapshot of zxid: the last one whose name
- * is at most zxid + 1, else the first. count: no file. files are sorted oldest first. */
-int32_t recovery_first_journal(const struct recovery_file *files, int32_t count, int64_t zxid);
-
 /* Whether a file of that size ends as a whole plain snapshot does; tail: its last 5 bytes. */
 bool recovery_snapshot_looks_whole(uint64_t size, struct slice tail);
 

@@ -57,18 +57,6 @@ static void sorting_puts_new_snapshots_and_old_journals_first(void **state)
     }
 }
 
-static void replay_starts_in_the_file_that_holds_the_next_zxid(void **state)
-{
-    (void)state;
-    const struct recovery_file files[] = {{.zxid = 1}, {.zxid = 10}, {.zxid = 20}};
-    assert_int_equal(recovery_first_journal(files, 3, 0), 0);
-    assert_int_equal(recovery_first_journal(files, 3, 8), 0);
-    assert_int_equal(recovery_first_journal(files, 3, 9), 1);
-    assert_int_equal(recovery_first_journal(files, 3, 15), 1);
-    assert_int_equal(recovery_first_journal(files, 3, 100), 2);
-    assert_int_equal(recovery_first_journal(files + 1, 2, 0), 0);
-}
-
 static enum recovery_verdict judge(enum txn_record_verdict verdict, bool last, bool zero,
                                    bool followed, int64_t synced)
 {
@@ -182,7 +170,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_apaches),
         cmocka_unit_test(sorting_puts_new_snapshots_and_old_journals_first),
-        cmocka_unit_test(replay_starts_in_the_file_that_holds_the_next_zxid),
         cmocka_unit_test(only_an_unacknowledged_tail_is_cut),
         cmocka_unit_test(a_torn_tail_that_the_next_file_continues_is_no_damage),
         cmocka_unit_test(empty_files_may_only_be_last),
