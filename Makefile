@@ -42,9 +42,10 @@ MAIN_SRC := src/cli/main.c
 LIB_SRC := $(filter-out $(MAIN_SRC),$(CODE_SRC))
 SIM_SRC := $(sort $(wildcard sim/*.c))
 # Thousands of power losses and damaged files take minutes under a sanitizer; test/run has it do some seeds.
-SLOW_UNIT_SRC := $(if $(filter asan tsan,$(BUILD)),sim/workload_test.c sim/keeper_damage_test.c)
+SLOW_UNIT_SRC := $(if $(filter asan tsan,$(BUILD)),sim/workload_test.c sim/workload_ensemble_test.c sim/workload_cluster_test.c \
+    sim/keeper_damage_test.c sim/keeper_restore_test.c sim/zab_bugs_test.c)
 SIM_UNIT_SRC := $(filter-out $(SLOW_UNIT_SRC),$(filter %_test.c,$(SIM_SRC)))
-SIM_LIB_SRC := $(filter-out %_test.c sim/simulate.c,$(SIM_SRC))
+SIM_LIB_SRC := $(filter-out %_test.c sim/simulate.c sim/explore.c,$(SIM_SRC))
 SCHEMA := $(sort $(wildcard schema/*.wire schema/*/*.wire))
 
 obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
@@ -53,12 +54,12 @@ SIM_LIB := $(OUT)/libsim.a
 UNIT_BIN := $(patsubst %.c,$(OUT)/test/%,$(UNIT_SRC) $(SIM_UNIT_SRC))
 FUZZ_BIN := $(patsubst %.c,$(OUT)/fuzz/%,$(FUZZ_SRC))
 
-.PHONY: all unit test check sim fuzz fuzz-replay interop bench run install deps gen help clean
+.PHONY: all unit test check sim fuzz fuzz-replay interop interop-all bench run install deps gen help clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all
 
-all: $(if $(wildcard $(MAIN_SRC)),$(OUT)/rookery) $(LIB) $(if $(wildcard sim/simulate.c),$(OUT)/simulate) $(UNIT_BIN)
+all: $(if $(wildcard $(MAIN_SRC)),$(OUT)/rookery) $(LIB) $(if $(wildcard sim/simulate.c),$(OUT)/simulate $(OUT)/explore) $(UNIT_BIN)
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -94,6 +95,11 @@ fuzz-replay: $(FUZZ_BIN)
 interop: deps
 	@$(MAKE) --no-print-directory BUILD=release build/release/rookery
 	test/interop/run $(NAME)
+
+## make interop-all    the same with the tests of other people's suites that take long
+interop-all: deps
+	@$(MAKE) --no-print-directory BUILD=release build/release/rookery
+	ALL=1 test/interop/run $(NAME)
 
 ## make bench          figures side by side with Apache's servers
 bench: deps
@@ -151,7 +157,7 @@ $(SIM_LIB): $(call obj,$(SIM_LIB_SRC))
 $(OUT)/rookery: $(call obj,$(MAIN_SRC)) $(LIB)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(OUT)/simulate: $(call obj,sim/simulate.c) $(SIM_LIB) $(LIB)
+$(OUT)/simulate $(OUT)/explore: $(OUT)/%: $(OUT)/obj/sim/%.o $(SIM_LIB) $(LIB)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(OUT)/test/%: $(OUT)/obj/%.o $(if $(SIM_LIB_SRC),$(SIM_LIB)) $(LIB)
@@ -174,7 +180,8 @@ $(OUT)/interop/%: test/interop/%.c $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -D_GNU_SOURCE $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-build/bench/%: bench/%.c bench/keeper_wire.c $(HAND_SRC)
+BENCH_SRC := bench/keeper_wire.c bench/broker_wire.c bench/latency.c
+build/bench/%: bench/%.c $(BENCH_SRC) $(HAND_SRC)
 	@mkdir -p $(@D)
 	@$(MAKE) --no-print-directory -s BUILD=release build/release/librookery.a
 	@gcc $(CFLAGS) -O2 -D_GNU_SOURCE -o $@ $(filter %.c,$^) build/release/librookery.a $(LDLIBS)

@@ -48,7 +48,7 @@ int main(int argc, char **argv)
     const unsigned count = (unsigned)strtoul(argv[2], NULL, 10);
     const uint32_t data_bytes = (uint32_t)strtoul(argv[3], NULL, 10);
     const int handle = keeper_wire_open_session((uint16_t)strtoul(argv[1], NULL, 10), 0);
-    const uint64_t start = keeper_wire_now_ns();
+    const uint64_t start = latency_now_ns();
     unsigned in_flight = 0;
     size_t size = 0;
     for (unsigned index = 0; index < count; index++) {
@@ -62,6 +62,6 @@ int main(int argc, char **argv)
         take_replies(handle, taken);
         in_flight -= taken;
     }
-    printf("creates %u seconds %.2f\n", count, (double)(keeper_wire_now_ns() - start) / 1e9);
+    printf("creates %u seconds %.2f\n", count, (double)(latency_now_ns() - start) / 1e9);
     return 0;
 }

@@ -1,7 +1,8 @@
 /* Loads a ZooKeeper server: many connections, each with a fixed number of requests in flight.
  *
- *   keeper_load PORT get|set|ping CONNECTIONS DEPTH DATA_BYTES SECONDS
+ *   keeper_load PORT[,PORT..] get|set|ping CONNECTIONS DEPTH DATA_BYTES SECONDS
  *
+ * With several ports, of an ensemble's servers, the connections go to them in turns.
  * Prints one line: operations, seconds, and the latency percentiles in microseconds.
  */
 #include "keeper_wire.h"
@@ -15,6 +16,7 @@
 
 enum {
     connection_count_max = 1024,
+    port_count_max = 8,
     depth_max = 1024,
     path_count = 1000,
     buffer_bytes = 128 * 1024,
@@ -81,10 +83,26 @@ static size_t put_request(uint8_t *frame, enum operation operation, uint64_t cou
     return keeper_wire_end(frame, at);
 }
 
+/* Each server has seen the paths before it is loaded: their creates are answered by it. */
+static void open_connections(const char *ports, unsigned connection_count, uint32_t data_bytes)
+{
+    uint16_t list[port_count_max];
+    unsigned port_count = 0;
+    for (const char *at = ports; at != NULL && port_count < port_count_max;) {
+        list[port_count++] = (uint16_t)strtoul(at, NULL, 10);
+        at = strchr(at, ',');
+        at = at == NULL ? NULL : at + 1;
+    }
+    for (unsigned index = 0; index < connection_count; index++)
+        connections[index].handle = keeper_wire_open_session(list[index % port_count], index);
+    for (unsigned index = 0; index < port_count && index < connection_count; index++)
+        create_paths(connections[index].handle, data_bytes);
+}
+
 static void fill(struct connection *connection, enum operation operation, unsigned depth,
                  uint32_t data_bytes)
 {
-    const uint64_t now = keeper_wire_now_ns();
+    const uint64_t now = latency_now_ns();
     while (connection->sent_count - connection->received_count < depth &&
            connection->out_size + data_bytes + request_slack_bytes < sizeof connection->out) {
         connection->sent_ns[connection->sent_count % depth_max] = now;
@@ -110,7 +128,7 @@ static void take_reply(struct connection *connection, const uint8_t *frame, bool
     const uint64_t sent_ns = connection->sent_ns[connection->received_count % depth_max];
     connection->received_count++;
     if (counted)
-        keeper_wire_count(keeper_wire_now_ns() - sent_ns);
+        latency_count(latency_now_ns() - sent_ns);
 }
 
 /* How many replies were taken. */
@@ -145,7 +163,7 @@ static void run(enum operation operation, unsigned connection_count, unsigned de
         epoll_ctl(poll, EPOLL_CTL_ADD, connections[index].handle, &event);
         fill(&connections[index], operation, depth, data_bytes);
     }
-    const uint64_t start = keeper_wire_now_ns();
+    const uint64_t start = latency_now_ns();
     const uint64_t counted_from = start + (uint64_t)(seconds * 1e9 / warm_up_share);
     const uint64_t end = start + (uint64_t)(seconds * 1e9);
     uint64_t count = 0;
@@ -153,7 +171,7 @@ static void run(enum operation operation, unsigned connection_count, unsigned de
     while (now < end) {
         struct epoll_event events[connection_count_max];
         const int ready = epoll_wait(poll, events, connection_count_max, 100);
-        now = keeper_wire_now_ns();
+        now = latency_now_ns();
         for (int index = 0; index < ready; index++) {
             struct connection *connection = &connections[events[index].data.u32];
             const uint64_t taken = drain(connection, now >= counted_from);
@@ -162,23 +180,22 @@ static void run(enum operation operation, unsigned connection_count, unsigned de
         }
     }
     const double counted_seconds = (double)(now - counted_from) / 1e9;
-    printf("operations %llu seconds %.2f per_second %.0f p50_us %llu p99_us %llu p999_us %llu "
-           "max_us %llu\n",
-           (unsigned long long)count, counted_seconds, (double)count / counted_seconds,
-           (unsigned long long)keeper_wire_percentile(0.5),
-           (unsigned long long)keeper_wire_percentile(0.99),
-           (unsigned long long)keeper_wire_percentile(0.999),
-           (unsigned long long)keeper_wire_percentile(1));
+    printf(
+        "operations %llu seconds %.2f per_second %.0f p50_us %llu p99_us %llu p999_us %llu "
+        "max_us %llu\n",
+        (unsigned long long)count, counted_seconds, (double)count / counted_seconds,
+        (unsigned long long)latency_percentile(0.5), (unsigned long long)latency_percentile(0.99),
+        (unsigned long long)latency_percentile(0.999), (unsigned long long)latency_percentile(1));
 }
 
 int main(int argc, char **argv)
 {
     if (argc != 7) {
         fprintf(stderr,
-                "usage: keeper_load PORT get|set|ping CONNECTIONS DEPTH DATA_BYTES SECONDS\n");
+                "usage: keeper_load PORT[,PORT..] get|set|ping CONNECTIONS DEPTH DATA_BYTES "
+                "SECONDS\n");
         return 2;
     }
-    const uint16_t port = (uint16_t)strtoul(argv[1], NULL, 10);
     const enum operation operation = strcmp(argv[2], "get") == 0   ? OPERATION_GET
                                      : strcmp(argv[2], "set") == 0 ? OPERATION_SET
                                                                    : OPERATION_PING;
@@ -194,9 +211,7 @@ int main(int argc, char **argv)
     connections = calloc(connection_count, sizeof *connections);
     if (connections == NULL)
         keeper_wire_die("calloc");
-    for (unsigned index = 0; index < connection_count; index++)
-        connections[index].handle = keeper_wire_open_session(port, index);
-    create_paths(connections[0].handle, data_bytes);
+    open_connections(argv[1], connection_count, data_bytes);
     run(operation, connection_count, depth, data_bytes, strtod(argv[6], NULL));
     return 0;
 }

@@ -132,7 +132,7 @@ int main(int argc, char **argv)
     if (getchar() == EOF)
         return 1;
     const uint64_t expected = (uint64_t)connection_count * path_count;
-    const uint64_t start = keeper_wire_now_ns();
+    const uint64_t start = latency_now_ns();
     uint64_t seen = 0;
     send_multi(writer, path_count);
     while (seen < expected) {
@@ -143,7 +143,7 @@ int main(int argc, char **argv)
         for (int index = 0; index < ready; index++)
             seen += take_events(events[index].data.ptr);
     }
-    const uint64_t end = keeper_wire_now_ns();
+    const uint64_t end = latency_now_ns();
     const int32_t error = await_reply(writer);
     if (error != 0)
         keeper_wire_refuse("the write failed", error);

@@ -6,17 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 enum {
-    bucket_count = 4096, /* 64 per power of two of microseconds. */
     timeout_ms = 300000, /* A server on a busy machine may be slow to see a ping. */
     password_bytes = 16,
     acl_all = 31,
 };
-
-static uint64_t buckets[bucket_count];
-static uint64_t longest_ns;
 
 void keeper_wire_die(const char *what)
 {
@@ -28,13 +23,6 @@ void keeper_wire_refuse(const char *what, long number)
 {
     fprintf(stderr, "%s: %ld\n", what, number);
     exit(1);
-}
-
-uint64_t keeper_wire_now_ns(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
 /* ---- connections ---- */
@@ -154,46 +142,4 @@ size_t keeper_wire_end(uint8_t *frame, const uint8_t *end)
 {
     store_u32(frame, (uint32_t)(end - frame) - 4);
     return (size_t)(end - frame);
-}
-
-/* ---- latencies ---- */
-
-/* Six bits of mantissa under the exponent: an error of at most 1.6 %. */
-static unsigned bucket_of(uint64_t microseconds)
-{
-    if (microseconds < 64)
-        return (unsigned)microseconds;
-    const unsigned exponent = 63 - (unsigned)__builtin_clzll(microseconds);
-    const unsigned bucket = (exponent - 5) * 64 + (unsigned)((microseconds >> (exponent - 6)) & 63);
-    return bucket < bucket_count ? bucket : bucket_count - 1;
-}
-
-static uint64_t bucket_start(unsigned bucket)
-{
-    if (bucket < 64)
-        return bucket;
-    const unsigned exponent = bucket / 64 + 5;
-    return (uint64_t)(64 + bucket % 64) << (exponent - 6);
-}
-
-void keeper_wire_count(uint64_t nanoseconds)
-{
-    buckets[bucket_of(nanoseconds / 1000)]++;
-    if (nanoseconds > longest_ns)
-        longest_ns = nanoseconds;
-}
-
-uint64_t keeper_wire_percentile(double share)
-{
-    uint64_t total = 0, seen = 0;
-    if (share >= 1)
-        return longest_ns / 1000;
-    for (unsigned bucket = 0; bucket < bucket_count; bucket++)
-        total += buckets[bucket];
-    for (unsigned bucket = 0; bucket < bucket_count; bucket++) {
-        seen += buckets[bucket];
-        if ((double)seen >= share * (double)total)
-            return bucket_start(bucket);
-    }
-    return 0;
 }

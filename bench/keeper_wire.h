@@ -1,5 +1,4 @@
-/* What the keeper's load generators share: connections and sessions, requests written by hand, and
- * a histogram of latencies.
+/* What the keeper's load generators share: connections and sessions, and requests written by hand.
  *
  * By hand on purpose: a load generator that shares code with the server would share its bugs and
  * its speed. Every failure ends the program with a reason.
@@ -8,6 +7,7 @@
 #define BENCH_KEEPER_WIRE_H
 
 #include "base/bytes.h"
+#include "latency.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,8 +33,6 @@ enum {
 _Noreturn void keeper_wire_die(const char *what);
 _Noreturn void keeper_wire_refuse(const char *what, long number);
 
-uint64_t keeper_wire_now_ns(void);
-
 /* A connected socket with a session of the longest time that the server grants, 300 s at most. The
  * index-th connection of a program: every keeper_wire_connects_per_source of them have a source
  * address of their own, from 127.0.0.1 up. */
@@ -58,12 +56,5 @@ uint8_t *keeper_wire_put_data(uint8_t *at, uint32_t size); /* Made up. */
 uint8_t *keeper_wire_put_create(uint8_t *at, const char *path, uint32_t data_bytes);
 uint8_t *keeper_wire_put_set(uint8_t *at, const char *path, uint32_t data_bytes);
 size_t keeper_wire_end(uint8_t *frame, const uint8_t *end);
-
-/* --- latencies --- */
-
-void keeper_wire_count(uint64_t nanoseconds);
-
-/* In microseconds; share 1 is the longest, exactly. */
-uint64_t keeper_wire_percentile(double share);
 
 #endif

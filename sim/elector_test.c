@@ -75,17 +75,18 @@ static void process(struct sim_node *node, void *argument)
     static char self_address[server_count_max][32];
     char *text = self_address[id - 1];
     snprintf(text, sizeof self_address[0], "%s:%d", world.hosts[id - 1], (int)election_port);
-    assert_int_equal(elector_init(elector, node->io, &node->heap, node->diag,
-                                  (struct elector_options){
-                                      .election = {.self_id = id,
-                                                   .wait_ms_min = 200,
-                                                   .wait_ms_max = 60000,
-                                                   .finalize_ms = 200},
-                                      .self_address = slice_from_text(text),
-                                      .connect_timeout_ms = 5000,
-                                  },
-                                  (struct elector_handler){on_decided, server}),
-                     ERR_OK);
+    assert_int_equal(
+        elector_init(elector, node->io, &node->heap, node->diag,
+                     (struct elector_options){
+                         .election = {.self_id = id,
+                                      .wait_ms_min = 200,
+                                      .wait_ms_max = 60000,
+                                      .finalize_ms = 200},
+                         .self_address = slice_from_text(text),
+                         .connect_timeout_ms = 5000,
+                     },
+                     (struct elector_handler){.on_decided = on_decided, .context = server}),
+        ERR_OK);
     struct io_address address;
     assert_int_equal(io_resolve(node->io, world.hosts[id - 1], election_port, &address), 0);
     assert_int_equal(elector_listen(elector, &address), ERR_OK);

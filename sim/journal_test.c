@@ -395,42 +395,107 @@ static void test_what_a_failed_sync_left_is_written_again(void **state)
     close_world(&fixture);
 }
 
-static void test_many_journals_share_handles_and_writers(void **state)
-{
-    (void)state;
-    enum { journal_count = 40 };
-    struct fixture fixture;
+enum { journal_count = 40 };
+
+struct many {
     struct journal journals[journal_count];
     struct one ones[journal_count];
     char paths[journal_count][16];
-    open_world(&fixture, (struct journal_disk_options){.writer_count = 3, .handle_count_max = 5},
-               (struct journal_options){0});
+};
+
+static void open_many(struct fixture *fixture, struct many *many, uint32_t handle_count_max)
+{
+    open_world(
+        fixture,
+        (struct journal_disk_options){.writer_count = 3, .handle_count_max = handle_count_max},
+        (struct journal_options){0});
     for (int index = 0; index < journal_count; index++) {
-        snprintf(paths[index], sizeof paths[index], "/j/p-%d", index);
-        assert_int_equal(small_file_make_directory_wait(fixture.node->io, paths[index]), 0);
-        journal_init(
-            &journals[index], &fixture.disk,
-            (struct journal_options){.path = paths[index], .naming = journal_naming_broker});
-        assert_int_equal(journal_load(&journals[index]), ERR_OK);
-        assert_int_equal(journal_start(&journals[index], (struct journal_start_options){0}),
-                         ERR_OK);
-        assert_int_equal(journal_roll(&journals[index], 0), ERR_OK);
+        struct journal *journal = &many->journals[index];
+        char *path = many->paths[index];
+        snprintf(path, sizeof many->paths[index], "/j/p-%d", index);
+        assert_int_equal(small_file_make_directory_wait(fixture->node->io, path), 0);
+        journal_init(journal, &fixture->disk,
+                     (struct journal_options){.path = path, .naming = journal_naming_broker});
+        assert_int_equal(journal_load(journal), ERR_OK);
+        assert_int_equal(journal_start(journal, (struct journal_start_options){0}), ERR_OK);
+        assert_int_equal(journal_roll(journal, 0), ERR_OK);
     }
-    for (uint32_t round = 1; round <= 3; round++) {
-        for (int index = 0; index < journal_count; index++) {
-            ones[index] = (struct one){.fixture = &fixture, .vector = {paths[index], 5}};
-            ones[index].append = (struct journal_append){.vectors = &ones[index].vector,
-                                                         .vector_count = 1,
-                                                         .is_durable = true,
-                                                         .done = on_done};
-            assert_int_equal(journal_append(&journals[index], &ones[index].append), ERR_OK);
-        }
-        run_until_done(&fixture, round * journal_count);
+}
+
+/* Five bytes to each, and waits. */
+static void append_to_many(struct fixture *fixture, struct many *many, bool is_durable)
+{
+    const uint32_t done_count = fixture->done_count;
+    for (int index = 0; index < journal_count; index++) {
+        struct one *one = &many->ones[index];
+        *one = (struct one){.fixture = fixture, .vector = {many->paths[index], 5}};
+        one->append = (struct journal_append){
+            .vectors = &one->vector, .vector_count = 1, .is_durable = is_durable, .done = on_done};
+        assert_int_equal(journal_append(&many->journals[index], &one->append), ERR_OK);
     }
+    run_until_done(fixture, done_count + journal_count);
+}
+
+static void test_many_journals_share_handles_and_writers(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct many many;
+    open_many(&fixture, &many, 5);
+    for (uint32_t round = 1; round <= 3; round++)
+        append_to_many(&fixture, &many, true);
     io_run(fixture.node->io, 1000000000);
     assert_in_range(fixture.disk.open_count, 1, 8);
     for (int index = 0; index < journal_count; index++)
-        assert_int_equal(journal_durable(&journals[index]).offset, 15);
+        assert_int_equal(journal_durable(&many.journals[index]).offset, 15);
+    close_world(&fixture);
+}
+
+static void run_for_ms(struct fixture *fixture, uint64_t ms)
+{
+    const uint64_t end_ns = io_now_ns(fixture->node->io) + ms * 1000000;
+    while (io_now_ns(fixture->node->io) < end_ns)
+        io_run(fixture->node->io, end_ns - io_now_ns(fixture->node->io));
+}
+
+/* Nobody asks for a sync of theirs: they are synced so that they can be closed. */
+static void test_too_many_open_files_are_synced_and_closed(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct many many;
+    uint32_t durable_count = 0;
+    open_many(&fixture, &many, 5);
+    append_to_many(&fixture, &many, false);
+    run_for_ms(&fixture, 10000);
+    assert_int_equal(fixture.disk.open_count, 5);
+    assert_int_equal(fixture.disk.cleaning_count, 0);
+    for (int index = 0; index < journal_count; index++)
+        durable_count += journal_durable(&many.journals[index]).offset == 5;
+    assert_in_range(durable_count, journal_count - 5, journal_count);
+    close_world(&fixture);
+}
+
+static void test_files_that_rest_are_synced_and_closed(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct many many;
+    open_many(&fixture, &many, 0);
+    append_to_many(&fixture, &many, false);
+    run_for_ms(&fixture, 5000);
+    journal_disk_rest(&fixture.disk, 6000);
+    run_for_ms(&fixture, 5000);
+    assert_int_equal(fixture.disk.open_count, journal_count);
+    for (int round = 0; round < journal_count; round++) {
+        journal_disk_rest(&fixture.disk, 6000);
+        run_for_ms(&fixture, 1000);
+    }
+    assert_int_equal(fixture.disk.open_count, 0);
+    for (int index = 0; index < journal_count; index++)
+        assert_int_equal(journal_durable(&many.journals[index]).offset, 5);
+    append_to_many(&fixture, &many, true);
+    assert_int_equal(fixture.disk.open_count, journal_count);
     close_world(&fixture);
 }
 
@@ -462,6 +527,37 @@ static void test_start_cuts_what_is_behind(void **state)
     assert_int_equal(append(&fixture, &ones[0], "ord"), ERR_OK);
     run_until_done(&fixture, 4);
     assert_file(&fixture, "/j/log.14", "record");
+    close_world(&fixture);
+}
+
+/* Whatever their bases are: one may be that of the end. */
+static void test_start_cleared(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct one ones[2];
+    struct waited waited = {.request.done = on_request};
+    open_world(&fixture, (struct journal_disk_options){0}, (struct journal_options){0});
+    for (uint32_t index = 0; index < 2; index++) {
+        assert_int_equal(journal_roll(&fixture.journal, 10 * index), ERR_OK);
+        assert_int_equal(append(&fixture, &ones[index], "record"), ERR_OK);
+    }
+    run_until_done(&fixture, 2);
+    journal_close(&fixture.journal, &waited.request);
+    wait_for(&fixture, &waited);
+
+    assert_int_equal(journal_load(&fixture.journal), ERR_OK);
+    assert_int_equal(fixture.journal.segment_count, 2);
+    assert_int_equal(
+        journal_start(&fixture.journal, (struct journal_start_options){.is_cleared = true}),
+        ERR_OK);
+    assert_null(journal_segment_first(&fixture.journal));
+    assert_file(&fixture, "/j/log.0", NULL);
+    assert_file(&fixture, "/j/log.a", NULL);
+    assert_int_equal(journal_roll(&fixture.journal, 5), ERR_OK);
+    assert_int_equal(append(&fixture, &ones[0], "anew"), ERR_OK);
+    run_until_done(&fixture, 3);
+    assert_file(&fixture, "/j/log.5", "anew");
     close_world(&fixture);
 }
 
@@ -538,7 +634,10 @@ int main(void)
         cmocka_unit_test(test_failed_sync_ends_the_process),
         cmocka_unit_test(test_what_a_failed_sync_left_is_written_again),
         cmocka_unit_test(test_many_journals_share_handles_and_writers),
+        cmocka_unit_test(test_too_many_open_files_are_synced_and_closed),
+        cmocka_unit_test(test_files_that_rest_are_synced_and_closed),
         cmocka_unit_test(test_start_cuts_what_is_behind),
+        cmocka_unit_test(test_start_cleared),
         cmocka_unit_test(test_reader),
         cmocka_unit_test(test_small_file_holds_old_or_new),
     };

@@ -366,10 +366,10 @@ static void test_long_body(void **state)
     (void)state;
     start("");
     dial(&world.server->admin.address);
-    send_text("POST /commands/restore HTTP/1.1\r\nAuthorization: digest a:b\r\n"
+    send_text("POST /commands/snapshot HTTP/1.1\r\nAuthorization: digest a:b\r\n"
               "Content-Length: 1000000000\r\n\r\nabc");
     await_close();
-    expect_status(503, world.client.answer);
+    expect_status(405, world.client.answer);
     stop_server();
     end();
 }
@@ -493,11 +493,102 @@ static void test_metrics_page(void **state)
                                    "readlatency_count 0.0\nreadlatency_sum 0.0\n"));
     assert_non_null(strstr(answer, "# TYPE ack_latency summary\n# HELP"));
     size_t count;
-    (void)metrics_table(&count);
-    assert_int_equal(count, count_of(answer, "# TYPE "));
+    int shown = 0;
+    const struct metric *metrics = metrics_table(&count);
+    for (size_t index = 0; index < count; index++)
+        shown += metrics[index].scope == METRIC_OF_ALL;
+    assert_int_equal(shown, count_of(answer, "# TYPE "));
     expect_status(404, ask_at(address, "GET", "/", ""));
     assert_non_null(strstr(ask("GET", "/commands/monitor", ""),
                            "\"readlatency{quantile=\\\"0.5\\\"}\" : \"NaN\""));
+    stop_server();
+    end();
+}
+
+static void make_znode(const char *parent, const char *name, const char *data)
+{
+    struct tree *tree = &world.server->keeper.tree;
+    char path[2048];
+    snprintf(path, sizeof path, "%s/%s", parent, name);
+    const struct tree_create_options options = {.path = slice_from_text(path),
+                                                .data = slice_from_text(data),
+                                                .acl = acl_table_share(tree->acls.open)};
+    assert_non_null(tree_create(tree, tree_find(tree, slice_from_text(parent)), &options));
+}
+
+static void make_quota(const char *name)
+{
+    char path[2048];
+    make_znode("/zookeeper/quota", name, "");
+    snprintf(path, sizeof path, "/zookeeper/quota/%s", name);
+    make_znode(path, "zookeeper_limits", "count=7,bytes=-1=;byteHardLimit=30");
+    make_znode(path, "zookeeper_stats", "count=3,bytes=16");
+}
+
+static void make_quotas(void)
+{
+    char long_name[namespace_bytes_max + 2];
+    memset(long_name, 'x', sizeof long_name);
+    long_name[namespace_bytes_max + 1] = '\0';
+    make_quota("a");
+    make_quota("\"\\");
+    make_quota(long_name);
+    make_quota(long_name + 1);
+    for (int time = 0; time < 2; time++)
+        namespace_counts_add(&world.server->quota_refusals, SLICE_LITERAL("a"));
+}
+
+static void expect_lines(const char *const *lines, size_t count, const char *answer)
+{
+    for (size_t index = 0; index < count; index++)
+        if (strstr(answer, lines[index]) == NULL)
+            fail_msg("no %s in %s", lines[index], answer);
+}
+
+/* A name that is too long is left out, the longest that may be is not. */
+static void test_quotas_of_namespaces(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "\"a_quota_count_limit_per_namespace\" : 7,",
+        "\"a_quota_bytes_limit_per_namespace\" : 30,",
+        "\"a_quota_count_usage_per_namespace\" : 3,",
+        "\"\\\"\\\\_quota_bytes_usage_per_namespace\" : 16,",
+        "\"a_quota_exceeded_error_per_namespace\" : 2,",
+    };
+    start("");
+    make_quotas();
+    const char *answer = ask("GET", "/commands/monitor", "");
+    expect_lines(lines, ARRAY_COUNT(lines), answer);
+    assert_int_equal(count_of(answer, "quota_count_limit_per_namespace"), 3);
+    expect_status(200, ask("GET", "/commands/srst", ""));
+    assert_non_null(strstr(ask("GET", "/commands/monitor", ""),
+                           "\"a_quota_exceeded_error_per_namespace\" : 0,"));
+    stop_server();
+    end();
+}
+
+static void test_quotas_on_the_page(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "# TYPE quota_count_limit_per_namespace gauge\n"
+        "quota_count_limit_per_namespace{key=\"a\",} 7.0\n"
+        "quota_count_limit_per_namespace{key=\"\\\"\\\\\",} 7.0\n"
+        "quota_count_limit_per_namespace{key=\"xxx",
+        "quota_bytes_limit_per_namespace{key=\"a\",} 30.0\n",
+        "# TYPE quota_exceeded_error_per_namespace counter\n",
+        "quota_exceeded_error_per_namespace{key=\"a\",} 2.0\n",
+    };
+    start("metricsProvider.className="
+          "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider\n"
+          "metricsProvider.httpHost=127.0.0.1\n");
+    make_quotas();
+    expect_status(200, ask("GET", "/commands/srst", ""));
+    const struct io_address *address = &world.server->prometheus.address;
+    expect_lines(lines, ARRAY_COUNT(lines), ask_at(address, "GET", "/metrics", ""));
+    assert_non_null(strstr(ask("GET", "/commands/monitor", ""),
+                           "\"quota_bytes_usage_per_namespace{key=\\\"\\\"\\\\\\\"}\" : 16.0,"));
     stop_server();
     end();
 }
@@ -540,6 +631,8 @@ int main(void)
         cmocka_unit_test(test_snapshot_disabled),
         cmocka_unit_test(test_ends_in_the_middle),
         cmocka_unit_test(test_metrics_page),
+        cmocka_unit_test(test_quotas_of_namespaces),
+        cmocka_unit_test(test_quotas_on_the_page),
         cmocka_unit_test(test_ports_in_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

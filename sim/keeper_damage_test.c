@@ -3,6 +3,8 @@
  * starts: it serves exactly the state after some transaction, or it refuses and names the file.
  *
  * The journal:  log.5 [5..24]  log.19 [25..44]  log.2d [45..64 zeros]
+ * Snapshots are plain, or packed by either method. Some lists of access name schemes of which this
+ * server knows nothing: others wrote them.
  * The mark is at 64 (all is acknowledged), at 54, or missing, as in a directory of Apache's.
  */
 #include "server/keeper/keeper_server.h"
@@ -11,13 +13,15 @@
 #include "base/bytes.h"
 #include "base/checksum.h"
 #include "keeper/snapshot_writer.h"
+#include "server/keeper/snapshot_packer.h"
 #include "sim/sim_node.h"
 
 #include <malloc.h>
+#include <snappy-c.h>
 
 enum {
     file_bytes_max = 1 << 16,
-    file_count = 7,
+    file_count = 9,
     zxid_first = 5,
     zxid_end = 65,
     zxids_per_file = 20,
@@ -28,10 +32,21 @@ enum {
     half_marked = 54,
 };
 
-enum file_index { LOG_5, LOG_19, LOG_2D, SNAPSHOT_4, SNAPSHOT_18, SNAPSHOT_2C, ACKNOWLEDGED };
+enum file_index {
+    LOG_5,
+    LOG_19,
+    LOG_2D,
+    SNAPSHOT_4,
+    SNAPSHOT_18,
+    SNAPSHOT_2C,
+    ACKNOWLEDGED,
+    SNAPSHOT_2C_GZIP,
+    SNAPSHOT_2C_SNAPPY,
+};
 
 static const char *const file_names[file_count] = {
-    "log.5", "log.19", "log.2d", "snapshot.4", "snapshot.18", "snapshot.2c", "acknowledged"};
+    "log.5",       "log.19",       "log.2d",         "snapshot.4",        "snapshot.18",
+    "snapshot.2c", "acknowledged", "snapshot.2c.gz", "snapshot.2c.snappy"};
 
 struct file {
     bool is_there;
@@ -48,7 +63,8 @@ struct built {
     struct folder folder;
     size_t record_at[zxid_end]; /* In its file. */
     size_t record_size[zxid_end];
-    uint64_t digest[zxid_end]; /* Of the tree after it. */
+    uint64_t digest[zxid_end]; /* Of the tree after it, */
+    uint64_t access[zxid_end]; /* and of all lists of access, of which that one tells nothing. */
     int32_t session_count[zxid_end];
     uint64_t znode_count[zxid_end];
 };
@@ -85,10 +101,45 @@ static void write_snapshot(struct keeper *keeper, struct file *file)
     snapshot_writer_deinit(&writer);
 }
 
+static void pack_snapshot(struct file *file, enum recovery_compression method,
+                          const struct file *plain)
+{
+    struct heap heap;
+    struct snapshot_packer packer;
+    struct slice input = slice_of(plain->bytes, plain->size);
+    heap_init(&heap, (struct heap_options){.limit_bytes = 4 << 20});
+    assert_int_equal(ERR_OK, snapshot_packer_init(&packer, &heap, method));
+    while (!packer.is_done) {
+        size_t size;
+        snapshot_packer_next(&packer, &input, true, file->bytes + file->size,
+                             sizeof file->bytes - file->size, &size);
+        file->size += size;
+    }
+    snapshot_packer_deinit(&packer);
+}
+
+static uint64_t access_of(const struct keeper *keeper)
+{
+    const struct znode *root = tree_find(&keeper->tree, SLICE_LITERAL("/"));
+    uint64_t sum = 0;
+    for (const struct znode *at = root; at != NULL; at = tree_next_below(&keeper->tree, at, root)) {
+        const struct acl_list list = tree_acl(&keeper->tree, at)->list;
+        uint64_t hash = hash_bytes(tree_name(at), 1);
+        for (int32_t index = 0; index < list.count; index++) {
+            hash = hash_u64((uint32_t)list.items[index].perms, hash);
+            hash = hash_bytes(list.items[index].id.scheme, hash);
+            hash = hash_bytes(list.items[index].id.id, hash);
+        }
+        sum += hash;
+    }
+    return sum;
+}
+
 static void note_state(const struct keeper *keeper)
 {
     const int64_t zxid = keeper->zxid_applied;
     built.digest[zxid] = keeper->tree.digest;
+    built.access[zxid] = access_of(keeper);
     built.session_count[zxid] = (int32_t)keeper->sessions.by_id.count;
     built.znode_count[zxid] = keeper->tree.by_path.count;
 }
@@ -120,6 +171,54 @@ static void on_entry(struct driver *driver, struct slice entry)
     append(file, record, built.record_size[zxid]);
 }
 
+#define ID(scheme, id)                                                                             \
+    {                                                                                              \
+        SLICE_LITERAL(scheme), SLICE_LITERAL(id)                                                   \
+    }
+static const struct zk_acl foreign_acl[] = {
+    {ACL_ALL, ID("x509", "CN=ada,OU=keeper,O=rookery")},
+    {ACL_READ | ACL_WRITE, ID("sasl", "ada/host.example@EXAMPLE.ORG")},
+    {ACL_READ, ID("world", "anyone")},
+};
+
+/* As a server with such schemes writes it: here nobody could ask for them. */
+static void set_foreign_acl(struct driver *driver, int client, const char *path,
+                            struct acl_list list)
+{
+    struct zk_set_acl_request request = {.path = slice_from_text(path), .version = -1};
+    request.acl.items = (struct zk_acl *)(uintptr_t)driver_open_acl;
+    request.acl.count = 1;
+    assert_int_equal(driver->queue_count, 0);
+    assert_int_equal(driver_prepare(driver, client, OP_SET_ACL, &zk_set_acl_request_wire, &request),
+                     CODE_OK);
+    const int slot = driver->queue_first;
+    struct slice entry;
+    size_t size;
+    struct txn txn;
+    assert_int_equal(txn_codec_read_record(slice_of(driver->queue[slot], driver->queue_bytes[slot]),
+                                           &entry, &size),
+                     TXN_RECORD_OK);
+    assert_int_equal(
+        txn_codec_decode_entry(arena_copy(&driver->arena, entry), &driver->arena, &txn), ERR_OK);
+    txn.op.acl = list;
+    test_free(driver->queue[slot]);
+    driver->queue_bytes[slot] = txn_codec_record_bytes(&txn);
+    driver->queue[slot] = test_malloc(driver->queue_bytes[slot]);
+    txn_codec_encode_record(&txn, driver->queue[slot]);
+    assert_int_equal(driver_apply(driver), CODE_OK);
+}
+
+/* In turn: the first, the second, all of them. */
+static void take_access_step(struct driver *driver, int client, int round)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/n%d", round * 10);
+    const struct zk_acl *first = &foreign_acl[round % 3 % 2];
+    const int32_t count = round % 3 == 2 ? ARRAY_COUNT(foreign_acl) : 1;
+    set_foreign_acl(driver, client, path,
+                    (struct acl_list){(struct zk_acl *)(uintptr_t)first, count});
+}
+
 /* One transaction of each kind in turn; the last step of ten makes two. */
 static void take_step(struct driver *driver, int step)
 {
@@ -132,7 +231,7 @@ static void take_step(struct driver *driver, int step)
     case 2: driver_create(driver, client, path, 1); break;
     case 3: driver_create(driver, client, path, 4); break;
     case 4: driver_set(driver, client, path, "other data", -1); break;
-    case 5: driver_set_acl(driver, client, path, driver_open_acl, 1, -1); break;
+    case 5: take_access_step(driver, client, step / 10); break;
     case 6: driver_delete(driver, client, path, 7); break; /* Refused: a wrong version. */
     case 7: {
         struct driver_multi multi = driver_multi_begin(driver);
@@ -176,6 +275,9 @@ static int build(void **state)
     driver_deinit(&driver);
     for (int index = LOG_5; index <= LOG_2D; index++)
         append(&built.folder.files[index], zeros, sizeof zeros);
+    const struct file *plain = &built.folder.files[SNAPSHOT_2C];
+    pack_snapshot(&built.folder.files[SNAPSHOT_2C_GZIP], RECOVERY_GZIP, plain);
+    pack_snapshot(&built.folder.files[SNAPSHOT_2C_SNAPPY], RECOVERY_SNAPPY, plain);
     return 0;
 }
 
@@ -275,6 +377,7 @@ static int64_t serve(uint64_t *mismatch_count)
         zxid = keeper->zxid_applied;
         assert_in_range(zxid, 0, zxid_end - 1);
         assert_int_equal(keeper->tree.digest, built.digest[zxid]);
+        assert_int_equal(access_of(keeper), built.access[zxid]);
         assert_int_equal(keeper->sessions.by_id.count, built.session_count[zxid]);
         assert_int_equal(keeper->tree.by_path.count, built.znode_count[zxid]);
         if (mismatch_count != NULL)
@@ -473,6 +576,66 @@ static void each_byte_and_length_of_a_snapshot(void **state)
     expect(refused, "log.2d", "a flip", SNAPSHOT_2C, file->size / 2, no_mark);
 }
 
+/* What nobody asks the head of a packed file: when and where it was packed and how hard somebody
+ * tried, or by which version of the format, apart from the one that it is compatible with. */
+static bool is_told_to_nobody(int file, size_t offset)
+{
+    enum { time_at = 4, time_end = 10, version_at = 8, version_end = 12 };
+    return file == SNAPSHOT_2C_GZIP ? offset >= time_at && offset < time_end
+                                    : offset >= version_at && offset < version_end;
+}
+
+/* A copy from elsewhere may bring the same bytes, and snappy has no checksum of its own. */
+static bool unpacks_alike(int file, size_t offset)
+{
+    static char plain[file_bytes_max];
+    enum { block_at = snappy_head_bytes + snappy_length_bytes };
+    const struct file *packed = &folder.files[file];
+    const struct file *expected = &built.folder.files[SNAPSHOT_2C];
+    size_t size = sizeof plain;
+    if (file != SNAPSHOT_2C_SNAPPY || offset < snappy_head_bytes ||
+        load_u32(packed->bytes + snappy_head_bytes) != packed->size - block_at)
+        return false;
+    return snappy_uncompress((const char *)packed->bytes + block_at, packed->size - block_at, plain,
+                             &size) == SNAPPY_OK &&
+           size == expected->size && memcmp(plain, expected->bytes, size) == 0;
+}
+
+static void lay_out_packed(int file, bool is_alone)
+{
+    lay_out(all_marked, true);
+    folder.files[SNAPSHOT_2C].is_there = false;
+    folder.files[file].is_there = true;
+    if (is_alone)
+        folder.files[SNAPSHOT_4].is_there = folder.files[SNAPSHOT_18].is_there = false;
+}
+
+/* An older snapshot stands in; without one there is nothing to start from. */
+static void each_byte_and_length_of_a_packed_snapshot(void **state)
+{
+    (void)state;
+    for (int file = SNAPSHOT_2C_GZIP; file <= SNAPSHOT_2C_SNAPPY; file++) {
+        for (int is_alone = 0; is_alone <= 1; is_alone++) {
+            lay_out_packed(file, is_alone);
+            struct file *packed = &folder.files[file];
+            const size_t size = packed->size;
+            expect(zxid_end - 1, "", "nothing", file, 0, all_marked);
+            for (size_t offset = 0; offset < size; offset++) {
+                const uint8_t flip = (uint8_t)(offset % 255 + 1);
+                packed->bytes[offset] ^= flip;
+                const bool is_harmless =
+                    !is_alone || is_told_to_nobody(file, offset) || unpacks_alike(file, offset);
+                expect(is_harmless ? zxid_end - 1 : refused, file_names[file], "a flip", file,
+                       offset, all_marked);
+                packed->bytes[offset] ^= flip;
+            }
+            for (packed->size = 0; packed->size < size; packed->size++)
+                expect(is_alone ? refused : zxid_end - 1, file_names[file], "a cut", file,
+                       packed->size, all_marked);
+        }
+    }
+}
+
 /* Nothing is known to be acknowledged then, which makes the server more careful, not less. */
 static void each_byte_and_length_of_the_mark(void **state)
 {
@@ -660,6 +823,7 @@ int main(void)
         cmocka_unit_test(each_record_of_the_journal),
         cmocka_unit_test(each_file_missing_or_empty),
         cmocka_unit_test(each_byte_and_length_of_a_snapshot),
+        cmocka_unit_test(each_byte_and_length_of_a_packed_snapshot),
         cmocka_unit_test(each_byte_and_length_of_the_mark),
         cmocka_unit_test(a_torn_tail_that_the_next_file_continues),
         cmocka_unit_test(damage_in_what_another_server_wrote_behind_the_mark),

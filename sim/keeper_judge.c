@@ -197,10 +197,11 @@ static void judge_expiry(struct judge *judge, const struct txn *txn)
     const uint64_t ended = judge->trial.history->prepared_ns[txn->zxid];
     const uint64_t timeout_ns = (uint64_t)timeout_ms * ns_per_ms;
     if (ended < heard + timeout_ns - timeout_ns / 500)
-        keeper_trial_wrong(
-            &judge->trial,
-            "session 0x%" PRIx64 " (%d ms) ends at zxid %" PRId64 ", heard %" PRIu64 " ms before",
-            (uint64_t)txn->session_id, timeout_ms, txn->zxid, (ended - heard) / ns_per_ms);
+        keeper_trial_wrong(&judge->trial,
+                           "session 0x%" PRIx64 " (%d ms) ends at zxid %" PRId64 ", heard %" PRId64
+                           " ms before",
+                           (uint64_t)txn->session_id, timeout_ms, txn->zxid,
+                           ((int64_t)ended - (int64_t)heard) / (int64_t)ns_per_ms);
 }
 
 static void judge_close(struct judge *judge, const struct txn *txn,

@@ -4,6 +4,7 @@
 #include "test/unit_test.h"
 
 #include "base/bytes.h"
+#include "journal/small_file.h"
 #include "sim/sim_node.h"
 
 #include <stdio.h>
@@ -260,11 +261,16 @@ static void start_server(struct world *world)
     try_start(world, ERR_OK);
 }
 
-static void start(struct world *world)
+static void make(struct world *world)
 {
     memset(world, 0, sizeof *world);
     sim_init(&world->sim, (struct sim_options){.seed = 1, .node_count = 1});
     world->node = world->sim.nodes[0];
+}
+
+static void start(struct world *world)
+{
+    make(world);
     start_server(world);
 }
 
@@ -583,6 +589,27 @@ static void test_stop_gives_everything_back(void **state)
     send_set(&world.client, "/a", "x");
     await(&world, 2);
     send_set(&world.client, "/a", "y"); /* In flight when it stops. */
+    stop_server(&world);
+    for (int i = 0; i < 100; i++)
+        io_run(world.node->io, 0);
+    assert_int_equal(world.used_bytes_before, world.node->heap.used_bytes);
+    end(&world);
+}
+
+/* What a server reads when it starts is on its own heap, and the settings of zoo.cfg are not. */
+static void test_what_lies_in_other_files_is_given_back(void **state)
+{
+    (void)state;
+    make(&world);
+    struct io *io = world.node->io;
+    const struct slice lines =
+        SLICE_LITERAL("server.1=a:2888:3888;127.0.0.1:2181\ngroup.1=1\nweight.1=1\n");
+    assert_int_equal(0, small_file_make_directory_wait(io, "/data"));
+    assert_int_equal(0, small_file_replace_wait(io, "/data/myid", SLICE_LITERAL("1")));
+    assert_int_equal(0, small_file_replace_wait(io, "/data/dynamic", lines));
+    more_settings = "dynamicConfigFile=/data/dynamic\n";
+    start_server(&world);
+    more_settings = "";
     stop_server(&world);
     for (int i = 0; i < 100; i++)
         io_run(world.node->io, 0);
@@ -962,6 +989,7 @@ int main(void)
         cmocka_unit_test(test_a_torn_tail_is_cut),
         cmocka_unit_test(test_hot_paths_do_not_allocate),
         cmocka_unit_test(test_stop_gives_everything_back),
+        cmocka_unit_test(test_what_lies_in_other_files_is_given_back),
         cmocka_unit_test(test_the_gate_holds_requests_in_order),
         cmocka_unit_test(test_a_request_held_too_long_is_throttled),
         cmocka_unit_test(test_a_stale_request_ends_its_connection),

@@ -93,6 +93,7 @@ bool sim_step(struct sim *sim)
     const struct sim_event event = pop(sim);
     assert(event.time_ns >= sim->now_ns);
     sim->now_ns = event.time_ns;
+    sim->counters.elapsed_ns = event.time_ns;
     sim->counters.events++;
     if (event.node == NULL || event.node->incarnation == event.incarnation)
         event.happen(sim, &event);

@@ -55,6 +55,7 @@ struct sim_faults {
 };
 
 struct sim_counters {
+    uint64_t elapsed_ns; /* Up to the latest event. */
     uint64_t events;
     uint64_t operations;
     uint64_t rounds; /* Of a node's callbacks. */

@@ -62,3 +62,13 @@ bool sim_broker_client_decode(struct sim_broker_client *client, const struct wir
     }
     return wire_decode(record, version, &body, &client->arena, out) == ERR_OK;
 }
+
+bool sim_broker_client_ask(struct sim_broker_client *client, const struct sim_broker_ask *ask)
+{
+    struct slice body;
+    int32_t id;
+    return sim_broker_client_send(client, ask->key, ask->version, ask->request_record,
+                                  ask->request) != 0 &&
+           sim_broker_client_receive(client, &id, &body, ask->timeout_ns) &&
+           sim_broker_client_decode(client, ask->reply_record, ask->version, body, ask->reply);
+}

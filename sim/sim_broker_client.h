@@ -34,4 +34,17 @@ MUST_CHECK bool sim_broker_client_decode(struct sim_broker_client *client,
                                          const struct wire_record *record, int16_t version,
                                          struct slice body, void *out);
 
+/* One request and its answer, while nothing else is on its way. False: nothing in time, the
+ * connection is broken, or it is not such a record. */
+struct sim_broker_ask {
+    int16_t key;
+    int16_t version;
+    const struct wire_record *request_record;
+    const void *request;
+    const struct wire_record *reply_record;
+    void *reply;
+    uint64_t timeout_ns;
+};
+bool sim_broker_client_ask(struct sim_broker_client *client, const struct sim_broker_ask *ask);
+
 #endif

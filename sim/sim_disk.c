@@ -424,19 +424,24 @@ static int64_t fail_sync(struct sim_disk *disk, struct sim_inode *inode)
     return -EIO;
 }
 
-static int64_t do_sync(struct sim_disk *disk, const struct sim_pending *pending)
+static int64_t sync_now(struct sim_disk *disk, const struct sim_pending *pending)
 {
     struct sim *sim = sim_of(disk);
     struct sim_inode *inode = file_of(disk, pending->op);
-    if (sim_draw(&disk->prng, sim->faults.sync_error_per_million)) {
-        sim->counters.disk_errors++;
-        return fail_sync(disk, inode);
-    }
     sim->counters.syncs++;
     make_durable(disk, inode, pending->limit_sequence);
     if (sim->faults.file_sync_keeps_entry && !inode->is_directory)
         make_entry_durable(disk, inode, pending->limit_sequence);
     return 0;
+}
+
+static int64_t do_sync(struct sim_disk *disk, const struct sim_pending *pending)
+{
+    struct sim *sim = sim_of(disk);
+    if (!sim_draw(&disk->prng, sim->faults.sync_error_per_million))
+        return sync_now(disk, pending);
+    sim->counters.disk_errors++;
+    return fail_sync(disk, file_of(disk, pending->op));
 }
 
 static int64_t do_resize(struct sim_disk *disk, const struct io_op *op)
@@ -524,6 +529,51 @@ static int64_t perform(struct sim_disk *disk, const struct sim_pending *pending)
     return -EINVAL;
 }
 
+static bool is_broken_at(struct sim_disk *disk, const char *path)
+{
+    const struct place place = find(disk, path);
+    return (place.inode != NULL && place.inode->is_broken) ||
+           (place.directory != NULL && place.directory->is_broken);
+}
+
+static bool meets_broken(struct sim_disk *disk, const struct io_op *op)
+{
+    switch (op->kind) {
+    case IO_OPEN:
+    case IO_UNLINK:
+    case IO_MKDIR: return is_broken_at(disk, op->path.path);
+    case IO_RENAME:
+        return is_broken_at(disk, op->path.path) || is_broken_at(disk, op->path.path_to);
+    case IO_READ:
+    case IO_WRITE:
+    case IO_SYNC:
+    case IO_ALLOCATE:
+    case IO_TRUNCATE: return file_of(disk, op)->is_broken;
+    case IO_CLOSE:
+    case IO_ACCEPT:
+    case IO_CONNECT:
+    case IO_RECV:
+    case IO_SEND:
+    case IO_SEND_FILE:
+    case IO_TIMER: return false;
+    }
+    return false;
+}
+
+static void break_inode(struct sim_inode *inode, bool is_broken)
+{
+    inode->is_broken = is_broken;
+    list_each (link, &inode->entries)
+        break_inode(CONTAINER_OF(link, struct sim_entry, link)->inode, is_broken);
+}
+
+void sim_disk_break(struct sim_disk *disk, const char *path, bool is_broken)
+{
+    const struct place place = find(disk, path);
+    assert(place.inode != NULL);
+    break_inode(place.inode, is_broken);
+}
+
 static bool is_mutating(const struct io_op *op)
 {
     switch (op->kind) {
@@ -558,7 +608,7 @@ static void happen_operation(struct sim *sim, const struct sim_event *event)
             sim_node_lose_power(disk->node, disk->crash_loss);
             return;
         }
-        const bool is_write = pending->op->kind == IO_WRITE;
+        const bool is_write = pending->op->kind == IO_WRITE || pending->op->kind == IO_TRUNCATE;
         if (disk->boundary_count == disk->error_boundary ||
             (is_write && sim_draw(&disk->prng, sim->faults.write_error_per_million))) {
             sim->counters.disk_errors++;
@@ -569,6 +619,13 @@ static void happen_operation(struct sim *sim, const struct sim_event *event)
             return;
         }
     }
+    if (meets_broken(disk, pending->op)) {
+        sim->counters.disk_errors++;
+        if (pending->op->kind == IO_SYNC)
+            fail_sync(disk, file_of(disk, pending->op));
+        sim_node_complete(pending, -EIO);
+        return;
+    }
     sim_node_complete(pending, perform(disk, pending));
 }
 
@@ -578,6 +635,7 @@ void sim_disk_submit(struct sim_disk *disk, struct sim_pending *pending)
     const bool is_sync = pending->op->kind == IO_SYNC;
     uint64_t delay =
         1000 + sim_draw_ns(&disk->prng, is_sync ? faults->sync_ns_mean : faults->disk_ns_mean);
+    delay += disk->delay_ns_extra;
     if (sim_draw(&disk->prng, faults->stall_per_million))
         delay += sim_draw_ns(&disk->prng, stall_ns_mean);
     pending->limit_sequence = disk->sequence;
@@ -586,10 +644,13 @@ void sim_disk_submit(struct sim_disk *disk, struct sim_pending *pending)
         (struct sim_event){.happen = happen_operation, .node = disk->node, .subject = pending});
 }
 
+/* A sync does not fail here, as nobody would hear of it: Linux keeps such an error for the next who
+ * opens the file and syncs it. */
 void sim_disk_settle(struct sim_disk *disk, struct sim_pending *pending)
 {
     if (is_mutating(pending->op) && prng_chance(&disk->prng, 1, 2)) {
-        const int64_t result = perform(disk, pending);
+        const bool is_sync = pending->op->kind == IO_SYNC;
+        const int64_t result = is_sync ? sync_now(disk, pending) : perform(disk, pending);
         sim_trace(sim_of(disk), disk->node->index, 2000, (uint64_t)result);
     }
 }
@@ -757,6 +818,8 @@ int sim_disk_list(struct sim_disk *disk, const char *path,
     const struct place place = find(disk, path);
     if (place.inode == NULL)
         return -ENOENT;
+    if (place.inode->is_broken)
+        return -EIO;
     if (!place.inode->is_directory)
         return -ENOTDIR;
     uint64_t count = 0;
@@ -783,6 +846,8 @@ int sim_disk_info(struct sim_disk *disk, const char *path, struct io_file_info *
     const struct place place = find(disk, path);
     if (place.inode == NULL)
         return -ENOENT;
+    if (place.inode->is_broken)
+        return -EIO;
     *out = (struct io_file_info){
         .size_bytes = place.inode->cache.size,
         .is_directory = place.inode->is_directory,

@@ -70,6 +70,7 @@ struct sim_inode {
     struct list link; /* In disk->inodes. */
     uint32_t number;
     bool is_directory;
+    bool is_broken; /* Whatever is tried there fails with EIO. */
     bool is_marked;
     struct sim_bytes cache;
     struct sim_bytes durable;
@@ -91,7 +92,8 @@ struct sim_disk {
     enum sim_loss crash_loss;
     uint64_t error_boundary; /* The operation there fails; 0: none. */
     int error;
-    uint64_t quota_bytes; /* 0: no limit. */
+    uint64_t delay_ns_extra; /* Set by tests: so much longer everything takes. */
+    uint64_t quota_bytes;    /* 0: no limit. */
     uint64_t used_bytes;
 };
 
@@ -118,6 +120,9 @@ struct slice sim_disk_peek_durable(struct sim_disk *disk, const char *path);
 
 /* For tests: flips bits of a file, in cache and durable bytes. */
 bool sim_disk_corrupt(struct sim_disk *disk, const char *path, uint64_t offset, uint8_t bits);
+
+/* For tests: all that lies at path and below it is on a disk that has failed, or works again. */
+void sim_disk_break(struct sim_disk *disk, const char *path, bool is_broken);
 
 /* For sim_net: bytes of a file for a send; fewer at its end. */
 struct slice sim_inode_bytes(const struct sim_inode *inode, uint64_t offset, uint64_t size);

@@ -39,6 +39,13 @@ static void keep_session(struct sim_keeper_client *client, const struct zk_conne
            min_size(reply->password.size, sizeof client->password));
 }
 
+static bool decode_connect_reply(struct sim_keeper_client *client, int version, struct slice frame,
+                                 struct zk_connect_reply *reply)
+{
+    arena_reset(&client->arena);
+    return wire_decode(&zk_connect_reply_wire, version, &frame, &client->arena, reply) == ERR_OK;
+}
+
 enum sim_keeper_connect sim_keeper_client_connect(struct sim_keeper_client *client,
                                                   struct io_address address, int32_t timeout_ms)
 {
@@ -51,13 +58,15 @@ enum sim_keeper_connect sim_keeper_client_connect(struct sim_keeper_client *clie
         .timeout_ms = timeout_ms,
         .session_id = client->session_id,
         .password = slice_of(client->password, sizeof client->password),
+        .read_only = client->may_read_only,
     };
+    const int version = client->may_read_only ? 1 : 0; /* Whether the byte is there. */
     struct zk_connect_reply reply;
     struct slice frame;
     struct wire_writer writer = start_frame(client);
-    wire_encode(&zk_connect_request_wire, 0, &request, &writer);
+    wire_encode(&zk_connect_request_wire, version, &request, &writer);
     if (!send_frame(client, &writer) || !sim_link_receive(&client->link, &frame, patience_ns) ||
-        !sim_keeper_client_decode(client, &zk_connect_reply_wire, frame, &reply)) {
+        !decode_connect_reply(client, version, frame, &reply)) {
         sim_link_close(&client->link);
         return SIM_KEEPER_FAILED;
     }
@@ -67,6 +76,7 @@ enum sim_keeper_connect sim_keeper_client_connect(struct sim_keeper_client *clie
         return is_new ? SIM_KEEPER_FAILED : SIM_KEEPER_EXPIRED;
     }
     keep_session(client, &reply);
+    client->is_at_read_only = reply.read_only;
     return is_new ? SIM_KEEPER_NEW : SIM_KEEPER_RESUMED;
 }
 

@@ -26,6 +26,8 @@ struct sim_keeper_client {
     int64_t session_id; /* 0: none. */
     uint8_t password[16];
     int32_t timeout_ms;
+    bool may_read_only;   /* It says that reading is enough for it, */
+    bool is_at_read_only; /* and is told that it gets no more. */
     int64_t last_zxid;
     int32_t xid;
     /* Sees each request, from its header on, before it leaves. May be NULL. */

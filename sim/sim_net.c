@@ -192,6 +192,8 @@ int32_t sim_net_listen(struct sim_net *net, struct sim_node *node, struct io_add
 {
     if (address->port == 0)
         address->port = net->port_next++;
+    if (node_at(net, node, address) != node)
+        return -EADDRNOTAVAIL;
     if (find_listener(net, node, address) != NULL)
         return -EADDRINUSE;
     struct sim_socket *socket = make_socket(net, node);
@@ -623,10 +625,10 @@ static void happen_dialed(struct sim *sim, const struct sim_event *event)
 {
     struct sim_pending *pending = event->subject;
     struct sim_net *net = sim->net;
+    if (pending->number != event->number)
+        return; /* Called off, and its op may be gone. */
     const struct io_address address = pending->op->peer.address;
     struct sim_node *node = node_at(net, pending->node, &address);
-    if (pending->number != event->number)
-        return; /* Called off. */
     if (!is_reachable(net, pending->node, node)) {
         sim_node_complete_later(pending, connect_timeout_ns, -ETIMEDOUT);
         return;

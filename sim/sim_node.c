@@ -490,6 +490,7 @@ void sim_node_start(struct sim_node *node, void (*process)(struct sim_node *node
                     void *argument)
 {
     assert(node->state == SIM_NODE_DOWN);
+    heap_deinit(&node->heap); /* What a test left there, outside of any process. */
     reset_process(node);
     node->process = process;
     node->argument = argument;

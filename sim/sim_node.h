@@ -122,7 +122,8 @@ bool sim_node_is_up(const struct sim_node *node);
 /* Runs the world until the node is down, at most until time_ns of the world. */
 bool sim_node_wait(struct sim_node *node, uint64_t time_ns);
 
-/* Power goes when operation number k (from 1) of the disk's mutating operations would be done. */
+/* Power goes when the k-th (from 1) of the disk's mutating operations from now on would be done; 0:
+ * not at all. */
 void sim_crash_at(struct sim_node *node, uint64_t boundary, enum sim_loss loss);
 
 /* The wall clock jumps. */

@@ -170,6 +170,45 @@ static void test_failed_sync_is_not_repeated_by_the_kernel(void **state)
     sim_deinit(&sim);
 }
 
+static void sync_and_wait(struct sim_node *node, void *argument)
+{
+    struct io_op op = {.kind = IO_SYNC};
+    const int64_t a = run_open(node->io, "/a", create);
+    (void)argument;
+    assert_int_equal(run_write(node->io, a, "hello", 0), 5);
+    op.handle = (int32_t)a;
+    (void)io_wait(node->io, &op);
+}
+
+static void sync_again(struct sim_node *node, void *argument)
+{
+    (void)argument;
+    assert_int_equal(run_handle(node->io, IO_SYNC, run_open(node->io, "/a", create)), 0);
+    sync_directory(node->io, "/");
+}
+
+/* What a process that was killed has not heard, nobody knows: the next one may rely on its sync. */
+static void test_a_sync_of_a_killed_process_does_not_fail(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 16; seed++) {
+        struct sim sim;
+        sim_init(&sim, options(seed));
+        struct sim_node *node = sim.nodes[0];
+        sim.faults.sync_error_per_million = 1000000;
+        sim.faults.sync_ns_mean = 1000 * second_ns;
+        sim_node_start(node, sync_and_wait, NULL);
+        assert_false(sim_node_wait(node, second_ns));
+        sim_node_kill(node);
+        sim.faults = (struct sim_faults){0};
+        sim_node_start(node, sync_again, NULL);
+        assert_true(sim_node_wait(node, UINT64_MAX));
+        sim_node_lose_power(node, SIM_LOSS_ALL);
+        assert_text(sim_disk_peek(&node->disk, "/a"), "hello");
+        sim_deinit(&sim);
+    }
+}
+
 static void test_quota(void **state)
 {
     (void)state;
@@ -412,6 +451,7 @@ int main(void)
         cmocka_unit_test(test_rename_can_outlive_its_bytes),
         cmocka_unit_test(test_torn_write),
         cmocka_unit_test(test_failed_sync_is_not_repeated_by_the_kernel),
+        cmocka_unit_test(test_a_sync_of_a_killed_process_does_not_fail),
         cmocka_unit_test(test_quota),
         cmocka_unit_test(test_stream_arrives_whole_in_any_pieces),
         cmocka_unit_test(test_resets_break_streams),

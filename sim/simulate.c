@@ -101,10 +101,12 @@ static struct sim_workload_options options_of(const struct choice *choice,
     };
 }
 
-static int run_seed(const struct choice *choice, const struct sim_workload *workload, uint64_t seed)
+static int run_seed(const struct choice *choice, const struct sim_workload *workload, uint64_t seed,
+                    uint64_t *elapsed_ns)
 {
     const struct sim_workload_options options = options_of(choice, workload, seed);
     const struct sim_workload_result result = workload->run(&options);
+    *elapsed_ns += result.counters.elapsed_ns;
     if (choice->seed_count <= 20 || result.verdict != SIM_RIGHT)
         print_result(workload->name, seed, &result);
     if (result.verdict != SIM_RIGHT || !choice->is_twin)
@@ -135,16 +137,18 @@ static int run_crash_points(const struct choice *choice, const struct sim_worklo
 
 static int run_workload(const struct choice *choice, const struct sim_workload *workload)
 {
+    uint64_t elapsed_ns = 0;
     current_workload = workload->name;
     for (uint64_t seed = choice->seed; seed < choice->seed + choice->seed_count; seed++) {
         current_seed = seed;
         const int status = choice->is_crash_points ? run_crash_points(choice, workload, seed)
-                                                   : run_seed(choice, workload, seed);
+                                                   : run_seed(choice, workload, seed, &elapsed_ns);
         if (status != 0)
             return status;
     }
     if (!choice->is_crash_points)
-        printf("%s: %llu seeds right\n", workload->name, (unsigned long long)choice->seed_count);
+        printf("%s: %llu seeds right, %.1f hours\n", workload->name,
+               (unsigned long long)choice->seed_count, (double)elapsed_ns / 3600e9);
     return 0;
 }
 

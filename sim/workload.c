@@ -3,9 +3,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const struct sim_workload *const workloads[] = {&workload_journal,   &workload_keeper,
-                                                       &workload_model,     &workload_broker,
-                                                       &workload_partition, NULL};
+static const struct sim_workload *const workloads[] = {
+    &workload_journal, &workload_keeper,  &workload_ensemble,  &workload_model,
+    &workload_broker,  &workload_cluster, &workload_partition, NULL};
 
 const struct sim_workload *const *sim_workload_all(void)
 {
@@ -34,6 +34,14 @@ void sim_workload_wrong(struct sim_workload_result *result, const struct sim *si
     va_end(arguments);
 }
 
+void sim_workload_stuck(struct sim_workload_result *result, const char *why)
+{
+    if (result->verdict != SIM_RIGHT)
+        return;
+    result->verdict = SIM_STUCK;
+    snprintf(result->why, sizeof result->why, "%s", why);
+}
+
 struct sim_faults sim_workload_calm(void)
 {
     return (struct sim_faults){
@@ -44,7 +52,7 @@ struct sim_faults sim_workload_calm(void)
     };
 }
 
-struct sim_faults sim_workload_draw_faults(struct prng *prng)
+static struct sim_faults draw_faults(struct prng *prng)
 {
     struct sim_faults faults = {
         .delay_ns_min = prng_below(prng, 1000000),
@@ -73,6 +81,27 @@ struct sim_faults sim_workload_draw_faults(struct prng *prng)
     if (prng_chance(prng, 1, 4))
         faults.write_error_per_million = (uint32_t)prng_between(prng, 100, 5000);
     return faults;
+}
+
+void sim_workload_begin(struct sim *sim, const struct sim_workload_options *options,
+                        struct prng *prng, uint32_t node_count)
+{
+    sim_init(sim, (struct sim_options){
+                      .seed = options->seed,
+                      .node_count = node_count,
+                      .faults = options->is_swarm ? draw_faults(prng) : sim_workload_calm(),
+                      .is_verbose = options->is_verbose,
+                      .is_traced = options->is_traced,
+                  });
+}
+
+void sim_workload_end(struct sim *sim, struct sim_workload_result *result)
+{
+    if (result->verdict != SIM_RIGHT)
+        sim_report(sim);
+    result->trace_hash = sim->trace_hash;
+    result->counters = sim->counters;
+    sim_deinit(sim);
 }
 
 struct sim_crash_report sim_workload_crash_points(const struct sim_workload *workload,

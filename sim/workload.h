@@ -42,6 +42,8 @@ struct sim_workload {
 };
 
 extern const struct sim_workload workload_broker;
+extern const struct sim_workload workload_cluster;
+extern const struct sim_workload workload_ensemble;
 extern const struct sim_workload workload_journal;
 extern const struct sim_workload workload_keeper;
 extern const struct sim_workload workload_model;
@@ -57,8 +59,16 @@ const struct sim_workload *const *sim_workload_all(void);
 void sim_workload_wrong(struct sim_workload_result *result, const struct sim *sim,
                         const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* The faults of a swarm run: about half of the kinds are off. */
-struct sim_faults sim_workload_draw_faults(struct prng *prng);
+/* Nothing more happened, or not in time: the first verdict counts. */
+void sim_workload_stuck(struct sim_workload_result *result, const char *why);
+
+/* The world of a story: calm, or with faults that are drawn from prng, of which about half of the
+ * kinds are off. */
+void sim_workload_begin(struct sim *sim, const struct sim_workload_options *options,
+                        struct prng *prng, uint32_t node_count);
+
+/* The end of the world: what it counted goes into the result. */
+void sim_workload_end(struct sim *sim, struct sim_workload_result *result);
 
 /* A world with no faults but small delays. */
 struct sim_faults sim_workload_calm(void);

@@ -578,14 +578,7 @@ static struct sim_workload_result run(const struct sim_workload_options *options
     struct sim sim;
     struct prng prng;
     prng_init(&prng, options->seed ^ 0x6a6f75726e616c);
-    sim_init(&sim, (struct sim_options){
-                       .seed = options->seed,
-                       .node_count = 1,
-                       .faults = options->is_swarm ? sim_workload_draw_faults(&prng)
-                                                   : sim_workload_calm(),
-                       .is_verbose = options->is_verbose,
-                       .is_traced = options->is_traced,
-                   });
+    sim_workload_begin(&sim, options, &prng, 1);
     struct play *play = heap_take_zeroed(&sim.heap, sizeof *play);
     assert(play != NULL);
     play->options = options;
@@ -606,15 +599,10 @@ static struct sim_workload_result run(const struct sim_workload_options *options
     /* At last a quiet life: everything must come to its end. */
     play->oracle.is_finished = false;
     if (result.verdict == SIM_RIGHT && !live(play, false)) {
-        result.verdict = SIM_STUCK;
-        memcpy(result.why, "the process does not end", sizeof "the process does not end");
+        sim_workload_stuck(&result, "the process does not end");
     }
     judge_end(play);
-    if (result.verdict != SIM_RIGHT)
-        sim_report(&sim);
-    result.trace_hash = sim.trace_hash;
-    result.counters = sim.counters;
-    sim_deinit(&sim);
+    sim_workload_end(&sim, &result);
     return result;
 }
 

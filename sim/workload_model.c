@@ -676,6 +676,21 @@ static void move(struct player *player)
     player->connection = new_connection;
 }
 
+/* A long one ends about when the session does: what is sent then may find it ending. */
+static void rest(struct player *player)
+{
+    struct prng *prng = &player->play->prng;
+    struct sim_keeper_reply reply;
+    const bool is_long = prng_chance(prng, 1, 6);
+    const uint64_t tick_ns = player->play->tick_ms * ns_per_ms;
+    const uint64_t timeout_ns = (uint64_t)player->client->timeout_ms * ns_per_ms;
+    const uint64_t rest_ns =
+        is_long ? timeout_ns + prng_below(prng, 2 * tick_ns) : prng_below(prng, 600 * ns_per_ms);
+    const bool has_heard = hear(player, &reply, rest_ns);
+    if (!has_heard && is_open(player) && prng_chance(prng, 1, 2))
+        send_request(player, OP_PING);
+}
+
 static void take_step(struct player *player)
 {
     struct play *play = player->play;
@@ -690,7 +705,7 @@ static void take_step(struct player *player)
     else if (type == OP_DELETE_CONTAINER)
         move(player);
     else if (type == OP_NOTIFICATION)
-        (void)hear(player, &reply, prng_below(&play->prng, 600 * ns_per_ms));
+        rest(player);
     else
         send_request(player, type);
     if (type == OP_CLOSE_SESSION) {
@@ -967,14 +982,6 @@ static void run_quietly(struct play *play)
         play->result->boundary_count = sim->nodes[0]->disk.boundary_count;
 }
 
-static void set_stuck(struct play *play, const char *why)
-{
-    if (play->result->verdict != SIM_RIGHT)
-        return;
-    play->result->verdict = SIM_STUCK;
-    snprintf(play->result->why, sizeof play->result->why, "%s", why);
-}
-
 /* A clean stop and start, and a last look at everything; then all is judged. */
 static void run_epilogue(struct play *play)
 {
@@ -984,7 +991,7 @@ static void run_epilogue(struct play *play)
         revive_server(play);
     play->is_stopping = true;
     if (!sim_node_wait(sim->nodes[0], sim->now_ns + 60 * ns_per_s)) {
-        set_stuck(play, "the server does not stop");
+        sim_workload_stuck(play->result, "the server does not stop");
         return;
     }
     sim_disk_lose_power(&sim->nodes[0]->disk, SIM_LOSS_ALL);
@@ -997,7 +1004,7 @@ static void run_epilogue(struct play *play)
                          sim_node_wait(sim->nodes[0], sim->now_ns + 60 * ns_per_s);
     judge_server(play);
     if (!is_seen)
-        set_stuck(play, "the last look never ends");
+        sim_workload_stuck(play->result, "the last look never ends");
 }
 
 static void judge_history(struct play *play)
@@ -1045,14 +1052,7 @@ static struct sim_workload_result run(const struct sim_workload_options *options
     struct sim sim;
     struct prng prng;
     prng_init(&prng, options->seed ^ 0x6d6f64656c);
-    sim_init(&sim, (struct sim_options){
-                       .seed = options->seed,
-                       .node_count = 1 + client_count_max,
-                       .faults = options->is_swarm ? sim_workload_draw_faults(&prng)
-                                                   : sim_workload_calm(),
-                       .is_verbose = options->is_verbose,
-                       .is_traced = options->is_traced,
-                   });
+    sim_workload_begin(&sim, options, &prng, 1 + client_count_max);
     struct play *play = heap_take_zeroed(&sim.heap, sizeof *play);
     assert(play != NULL);
     play->options = options;
@@ -1068,16 +1068,12 @@ static struct sim_workload_result run(const struct sim_workload_options *options
         run_swarm(play);
     run_quietly(play);
     if (!are_finished(play))
-        set_stuck(play, "a client never comes to its end");
+        sim_workload_stuck(play->result, "a client never comes to its end");
     if (result.verdict == SIM_RIGHT)
         run_epilogue(play);
     if (result.verdict == SIM_RIGHT)
         judge_history(play);
-    if (result.verdict != SIM_RIGHT)
-        sim_report(&sim);
-    result.trace_hash = sim.trace_hash;
-    result.counters = sim.counters;
-    sim_deinit(&sim);
+    sim_workload_end(&sim, &result);
     return result;
 }
 

@@ -5,10 +5,15 @@
  * - every batch whose append was reported durable is there, byte for byte, in order; every other
  * one is there whole, or it is not, and then none behind it is;
  * - the producer's last batch is known as a duplicate, and its next one continues the sequence;
- * - a deleted partition stays deleted, a new one of its name begins at 0.
+ * - a deleted partition stays deleted, a new one of its name begins at 0;
+ * - what a follower copied keeps offsets and epochs, the epochs' starts are those of the batches,
+ * and what a truncation took never comes back once it was reported; a truncation that was under way
+ * leaves the log somewhere between both ends, or begun anew where it was to begin;
+ * - the log start is nowhere below that of the last start, unless a truncation has lowered it.
  */
 #include "base/bytes.h"
 #include "server/broker/log_directory.h"
+#include "server/broker/partition_cut.h"
 #include "server/broker/partition_store.h"
 #include "sim/workload.h"
 
@@ -20,6 +25,7 @@ enum {
     batch_bytes_max = 3000,
     open_count_max = 16,
     process_count_max = 10,
+    copy_count_max = 4, /* Batches of one copy. */
     read_bytes_max = 20000,
     producer_id = 77,
 };
@@ -33,13 +39,18 @@ enum life { LIFE_NONE, LIFE_BEGINS, LIFE_IS, LIFE_ENDS };
 struct expected {
     char topic[8];
     enum life life;
-    uint32_t number; /* Of the life: in its topic id. */
+    uint32_t number; /* Of the life: in its records. */
+    uint32_t id;     /* Of the topic. */
     uint32_t generation;
     uint32_t generations[offset_count_max]; /* Of the batch that begins there, or 0. */
     int64_t durable_next;                   /* All before must be there. */
+    int64_t durable_max;                    /* A truncation takes what is above, or has. */
     int64_t submitted_next;                 /* None from here on can be there. */
-    int64_t start_max;                      /* The log start is never above. */
+    int64_t start_max;                      /* The log start is never above, */
+    int64_t start_min;                      /* nor, after a start, below. */
     int32_t epoch;
+    int32_t epochs[offset_count_max]; /* Of the batch that begins there. */
+    int64_t anew_offset; /* Where the log may begin, and end; -1: it is not being begun anew. */
 };
 
 /* One run. */
@@ -116,7 +127,7 @@ static struct partition_store *find(struct player *player, const struct expected
 static struct topic_id id_of(const struct expected *expected)
 {
     struct topic_id id = {{(uint8_t)expected->topic[0], 9}};
-    store_u32(id.bytes + 4, expected->number);
+    store_u32(id.bytes + 4, expected->id);
     return id;
 }
 
@@ -128,7 +139,8 @@ static void on_appended(struct partition_append *append, enum error_code code)
     struct player *player = batch->player;
     if (code == KAFKA_NONE && append->durability == PARTITION_DURABLE)
         batch->expected->durable_next =
-            max_i64(batch->expected->durable_next, append->last_offset + 1);
+            max_i64(batch->expected->durable_next,
+                    min_i64(append->last_offset + 1, batch->expected->durable_max));
     if (code != KAFKA_NONE && !player->is_offline)
         wrong(player, "an append ends with code %lld", batch->expected->topic, code);
     player->open_count--;
@@ -144,7 +156,8 @@ static void wait_until_open_is(struct player *player, uint32_t count)
 static struct batch *take_batch(struct player *player, struct expected *expected, int64_t offset,
                                 uint32_t generation)
 {
-    struct batch *batch = heap_take_zeroed(&player->node->heap, sizeof *batch + batch_bytes_max);
+    struct batch *batch =
+        heap_take_zeroed(&player->node->heap, sizeof *batch + copy_count_max * batch_bytes_max);
     assert(batch != NULL);
     batch->player = player;
     batch->expected = expected;
@@ -165,6 +178,8 @@ static void append(struct player *player, struct expected *expected)
     if (offset >= offset_count_max - 8)
         return;
     wait_until_open_is(player, open_count_max);
+    if (partition_store_leader_epoch(store) < expected->epoch)
+        partition_store_lead(store, ++expected->epoch);
     struct batch *batch = take_batch(player, expected, offset, expected->generation);
     player->open_count++;
     const enum error_code code = partition_store_append(store, &batch->append);
@@ -180,7 +195,140 @@ static void append(struct player *player, struct expected *expected)
     memset(expected->generations + offset, 0,
            (size_t)(batch->append.last_offset + 1 - offset) * sizeof expected->generations[0]);
     expected->generations[offset] = expected->generation;
+    expected->epochs[offset] = partition_store_leader_epoch(store);
     expected->submitted_next = batch->append.last_offset + 1;
+}
+
+/* Some batches behind each other, as a leader would have stamped them. */
+static uint32_t stamp_batches(struct expected *expected, uint8_t *data, int64_t offset,
+                              uint64_t count)
+{
+    uint32_t size = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        struct record_batch batch;
+        const uint32_t batch_size =
+            make_batch(data + size, offset, expected->generation, expected->number);
+        const enum err err = record_batch_decode(&batch, slice_of(data + size, batch_size));
+        assert(err == ERR_OK);
+        record_batch_stamp(
+            &batch, data + size,
+            (struct record_batch_stamp){.base_offset = offset, .leader_epoch = expected->epoch});
+        const int64_t next = record_batch_last_offset(&batch) + 1;
+        memset(expected->generations + offset, 0,
+               (size_t)(next - offset) * sizeof expected->generations[0]);
+        expected->generations[offset] = expected->generation;
+        expected->epochs[offset] = expected->epoch;
+        offset = next;
+        size += batch_size;
+    }
+    expected->submitted_next = offset;
+    return size;
+}
+
+/* What a leader of a later epoch has sent. */
+static void copy(struct player *player, struct expected *expected)
+{
+    struct partition_store *store = find(player, expected);
+    const int64_t offset = partition_store_log_end_offset(store);
+    if (offset >= offset_count_max - 8 * copy_count_max)
+        return;
+    wait_until_open_is(player, open_count_max);
+    if (prng_chance(&player->play->prng, 1, 4))
+        expected->epoch++;
+    struct batch *batch = take_batch(player, expected, offset, expected->generation);
+    const uint64_t count = prng_between(&player->play->prng, 1, copy_count_max);
+    batch->append.size = stamp_batches(expected, batch->data, offset, count);
+    player->open_count++;
+    const enum error_code code = partition_store_copy(store, &batch->append);
+    if (code == KAFKA_NONE) {
+        if (batch->append.base_offset != offset ||
+            batch->append.last_offset + 1 != expected->submitted_next)
+            wrong(player, "a copy got offset %lld", expected->topic, batch->append.base_offset);
+        return;
+    }
+    if (!player->is_offline)
+        wrong(player, "a copy is refused with code %lld", expected->topic, code);
+    player->open_count--;
+    heap_give(&player->node->heap, batch);
+}
+
+/* ---- Truncation. ---- */
+
+struct cutting {
+    struct partition_cut cut;
+    struct player *player;
+    enum error_code code;
+};
+
+static void on_cut(struct partition_cut *cut, enum error_code code)
+{
+    struct cutting *cutting = CONTAINER_OF(cut, struct cutting, cut);
+    cutting->code = code;
+    cutting->player->waiting_count--;
+}
+
+/* Where the log ends when nothing at or above offset stays: batches go as a whole. */
+static int64_t boundary_at(const struct expected *expected, int64_t offset)
+{
+    int64_t begin = offset;
+    if (offset >= expected->submitted_next || expected->generations[offset] != 0)
+        return offset;
+    while (begin > 0 && expected->generations[begin] == 0)
+        begin--;
+    return begin;
+}
+
+static void wait_for_all(struct player *player);
+
+static void check_cut(struct player *player, struct expected *expected, int64_t offset,
+                      bool begins_anew)
+{
+    const struct partition_store *store = find(player, expected);
+    if (partition_store_log_end_offset(store) != offset)
+        wrong(player, "a truncated log ends at %lld", expected->topic,
+              partition_store_log_end_offset(store));
+    if (begins_anew && partition_store_log_start_offset(store) != offset)
+        wrong(player, "a log begun anew starts at %lld", expected->topic,
+              partition_store_log_start_offset(store));
+    if (partition_store_high_watermark(store) > offset)
+        wrong(player, "the high watermark is %lld", expected->topic,
+              partition_store_high_watermark(store));
+}
+
+static void cut(struct player *player, struct expected *expected, int64_t offset, bool begins_anew)
+{
+    struct cutting *cutting = heap_take_zeroed(&player->node->heap, sizeof *cutting);
+    assert(cutting != NULL);
+    struct partition_store *store = find(player, expected);
+    const int64_t end = begins_anew ? offset : boundary_at(expected, offset);
+    *cutting = (struct cutting){
+        .cut = {.offset = offset, .begins_anew = begins_anew, .done = on_cut}, .player = player};
+    expected->durable_max = begins_anew ? 0 : end;
+    expected->durable_next = min_i64(expected->durable_next, expected->durable_max);
+    expected->anew_offset = begins_anew ? offset : -1;
+    expected->start_min = min_i64(expected->start_min, end);
+    player->waiting_count++;
+    partition_store_cut(store, &cutting->cut);
+    wait_for_all(player);
+    wait_until_open_is(player, 0);
+    if (cutting->code != KAFKA_NONE) {
+        if (!player->is_offline)
+            wrong(player, "a truncation ends with code %lld", expected->topic, cutting->code);
+        return;
+    }
+    heap_give(&player->node->heap, cutting);
+    check_cut(player, expected, end, begins_anew);
+    const int64_t kept = begins_anew ? 0 : end;
+    memset(expected->generations + kept, 0,
+           (size_t)(offset_count_max - kept) * sizeof expected->generations[0]);
+    expected->durable_next = begins_anew ? end : expected->durable_next;
+    expected->durable_max = INT64_MAX;
+    expected->submitted_next = end;
+    expected->start_max = begins_anew ? end : min_i64(expected->start_max, end);
+    expected->start_min = begins_anew ? end : min_i64(expected->start_min, end);
+    expected->anew_offset = -1;
+    expected->generation++;
+    expected->epoch++; /* Whoever leads next. */
 }
 
 /* ---- Reading back. ---- */
@@ -226,6 +374,15 @@ static void check_batch(struct player *player, struct expected *expected,
     if (generation == 0 || size != bytes.size || memcmp(data + 21, bytes.data + 21, size - 21) != 0)
         wrong(player, "the batch at %lld is another one than was appended", expected->topic,
               offset);
+    const struct partition_store *store = find(player, expected);
+    /* The log start that a crash took back had taken its epochs. */
+    const bool is_known = leader_epochs_at(&store->epochs, offset) == batch->leader_epoch ||
+                          offset < expected->start_max;
+    if (batch->leader_epoch != expected->epochs[offset] || !is_known)
+        sim_workload_wrong(player->play->result, player->play->sim,
+                           "%s: the batch at %lld has epoch %d, it was %d, the cache says %d",
+                           expected->topic, (long long)offset, batch->leader_epoch,
+                           expected->epochs[offset], leader_epochs_at(&store->epochs, offset));
 }
 
 /* Reads from offset to the high watermark in random pieces. */
@@ -299,10 +456,15 @@ static void wait_for_all(struct player *player)
         io_run(player->io, UINT64_MAX);
 }
 
+/* Of a topic that was made again, or of a replica that was elsewhere and comes back. */
 static void create(struct player *player, struct expected *expected)
 {
+    const bool comes_back = expected->number > 0 && prng_below(&player->play->prng, 2) == 0;
     *expected = (struct expected){.life = LIFE_BEGINS,
+                                  .anew_offset = -1,
+                                  .durable_max = INT64_MAX,
                                   .number = expected->number + 1,
+                                  .id = comes_back ? expected->id : expected->number + 1,
                                   .generation = 1,
                                   .topic = {expected->topic[0]}};
     player->waiting_count++;
@@ -393,11 +555,26 @@ static void check_partition(struct player *player, struct expected *expected)
     }
     expected->life = LIFE_IS;
     const int64_t end = partition_store_log_end_offset(store);
+    /* Begun anew where it was to, or where all was deleted and the rest cut off. A log that ends
+     * where it starts may still hold what was deleted, and a truncation lowers its start. */
+    if (partition_store_size_bytes(store) == 0 && partition_store_log_start_offset(store) == end &&
+        (end == expected->anew_offset || end <= expected->start_max)) {
+        memset(expected->generations, 0, sizeof expected->generations);
+        expected->submitted_next = end;
+        expected->start_max = end;
+    }
+    expected->anew_offset = -1;
+    expected->durable_max = INT64_MAX;
     if (end < expected->durable_next || end > expected->submitted_next)
-        wrong(player, "ends at %lld", expected->topic, end);
-    if (partition_store_log_start_offset(store) > expected->start_max)
-        wrong(player, "starts at %lld", expected->topic, partition_store_log_start_offset(store));
-    expected->durable_next = end; /* What was found is synced now. */
+        sim_workload_wrong(player->play->result, player->play->sim,
+                           "%s: ends at %lld, must hold all below %lld, none from %lld on",
+                           expected->topic, (long long)end, (long long)expected->durable_next,
+                           (long long)expected->submitted_next);
+    const int64_t log_start = partition_store_log_start_offset(store);
+    if (log_start > expected->start_max || log_start < expected->start_min)
+        wrong(player, "starts at %lld", expected->topic, log_start);
+    expected->start_min = log_start; /* That was found in a checkpoint, or is a file's name. */
+    expected->durable_next = end;    /* What was found is synced now. */
     expected->submitted_next = end;
     expected->generation++;
     partition_store_lead(store, ++expected->epoch);
@@ -414,6 +591,7 @@ static bool start(struct player *player)
     options.flush_checkpoint_ms = 50;
     options.retention_check_ms = 30;
     options.open_file_count_max = 3;
+    options.open_file_idle_ms = 40;
     options.reserve_bytes = 0;
     enum err err = log_directory_init(&player->directory, player->io, &player->node->heap,
                                       player->node->diag, options,
@@ -458,8 +636,19 @@ static void use_partition(struct player *player, struct expected *expected, uint
     struct prng *prng = &player->play->prng;
     struct partition_store *store = find(player, expected);
     int64_t start_offset;
-    if (choice < 75) {
+    if (choice < 45) {
         append(player, expected);
+    } else if (choice < 70) {
+        copy(player, expected);
+    } else if (choice < 74) {
+        cut(player, expected,
+            (int64_t)prng_between(prng, (uint64_t)partition_store_log_start_offset(store),
+                                  (uint64_t)partition_store_log_end_offset(store)),
+            false);
+    } else if (choice < 75) {
+        const int64_t end = partition_store_log_end_offset(store);
+        const int64_t offset = end + (int64_t)prng_below(prng, 50) - 20;
+        cut(player, expected, min_i64(max_i64(offset, 0), offset_count_max - 100), true);
     } else if (choice < 80) {
         read_from(player, expected,
                   (int64_t)prng_between(prng, (uint64_t)partition_store_log_start_offset(store),
@@ -597,14 +786,7 @@ static struct sim_workload_result run(const struct sim_workload_options *options
     struct sim sim;
     struct prng prng;
     prng_init(&prng, options->seed ^ 0x706172746974);
-    sim_init(&sim, (struct sim_options){
-                       .seed = options->seed,
-                       .node_count = 1,
-                       .faults = options->is_swarm ? sim_workload_draw_faults(&prng)
-                                                   : sim_workload_calm(),
-                       .is_verbose = options->is_verbose,
-                       .is_traced = options->is_traced,
-                   });
+    sim_workload_begin(&sim, options, &prng, 1);
     struct play *play = heap_take_zeroed(&sim.heap, sizeof *play);
     assert(play != NULL);
     play->options = options;
@@ -620,15 +802,10 @@ static struct sim_workload_result run(const struct sim_workload_options *options
         run_crash(play);
     /* At last a quiet life: everything must come to its end. */
     if (result.verdict == SIM_RIGHT && !live(play, false)) {
-        result.verdict = SIM_STUCK;
-        memcpy(result.why, "the process does not end", sizeof "the process does not end");
+        sim_workload_stuck(&result, "the process does not end");
     }
     judge_end(play);
-    if (result.verdict != SIM_RIGHT)
-        sim_report(&sim);
-    result.trace_hash = sim.trace_hash;
-    result.counters = sim.counters;
-    sim_deinit(&sim);
+    sim_workload_end(&sim, &result);
     return result;
 }
 

@@ -1,30 +1,4 @@
-#include "test/unit_test.h"
-
-#include "sim/workload.h"
-
-static void assert_seeds(const struct sim_workload *workload, uint64_t first, uint64_t count)
-{
-    for (uint64_t seed = first; seed < first + count; seed++) {
-        const struct sim_workload_options options = {
-            .seed = seed, .steps = workload->steps, .is_swarm = true};
-        const struct sim_workload_result result = workload->run(&options);
-        if (result.verdict != SIM_RIGHT)
-            fail_msg("%s seed %llu: %s", workload->name, (unsigned long long)seed, result.why);
-        const struct sim_workload_result twin = workload->run(&options);
-        assert_true(twin.trace_hash == result.trace_hash);
-    }
-}
-
-static void assert_crash_points(const struct sim_workload *workload, uint64_t seed, bool is_deep)
-{
-    const struct sim_workload_options options = {.seed = seed, .steps = workload->steps};
-    const struct sim_crash_report report = sim_workload_crash_points(workload, options, is_deep);
-    if (report.result.verdict != SIM_RIGHT)
-        fail_msg("%s seed %llu, boundary %llu, loss %d: %s", workload->name,
-                 (unsigned long long)seed, (unsigned long long)report.options.crash_boundary,
-                 (int)report.options.crash_loss, report.result.why);
-    assert_in_range(report.boundary_count, 20, 100000);
-}
+#include "sim/workload_assert.h"
 
 static void test_journal(void **state)
 {
@@ -38,7 +12,14 @@ static void test_partition(void **state)
 {
     (void)state;
     assert_seeds(&workload_partition, 1, 30);
+    assert_seeds(&workload_partition, 80, 1);  /* Begun anew, and no file says yet where. */
     assert_seeds(&workload_partition, 173, 1); /* A failed sync leaves batches to the page cache. */
+    assert_seeds(&workload_partition, 1077, 1); /* A truncation ends below a start that was told. */
+    assert_seeds(&workload_partition, 1205, 1); /* A truncation below the log start. */
+    assert_seeds(&workload_partition, 7934, 1); /* Begun anew where the log did not reach. */
+    assert_seeds(&workload_partition, 60404, 1); /* What retention has removed comes back. */
+    assert_seeds(&workload_partition, 63777, 1); /* Begun anew at a start that crashes. */
+    assert_seeds(&workload_partition, 73012, 1); /* A directory fails behind a truncation. */
     struct sim_workload shorter = workload_partition;
     shorter.steps = 40;
     for (uint64_t seed = 1; seed <= 3; seed++)

@@ -289,6 +289,9 @@ static inline int32_t driver_read_bytes(struct driver *driver, int client, int32
                                         struct slice body)
 {
     const struct keeper_request request = driver_request(driver, client, type, body);
+    const enum code code = keeper_check_session(&driver->keeper, request.session_id, request.owner);
+    if (code != CODE_OK)
+        return code;
     keeper_read(&driver->keeper, &request, &driver->clients[client].connection, &driver->sink,
                 &driver->arena, &driver->reply);
     return driver->reply.code;

@@ -141,19 +141,19 @@ static inline void workload_encode_stat(const struct keeper *keeper, const struc
     wire_encode(&zk_stat_wire, 0, &stat, &writer);
 }
 
-static inline void workload_same_znode(const struct keeper *keeper, const struct znode *znode,
-                                       struct slice path)
+static inline void workload_same_znode(const struct keeper *a, const struct keeper *b,
+                                       const struct znode *znode, struct slice path)
 {
-    const struct znode *other = tree_find(&keeper->tree, path);
+    const struct znode *other = tree_find(&b->tree, path);
     if (other == NULL)
         fail_msg("no %.*s", (int)path.size, (const char *)path.data);
     uint8_t stat[2][68];
-    workload_encode_stat(keeper, znode, stat[0]);
-    workload_encode_stat(keeper, other, stat[1]);
+    workload_encode_stat(a, znode, stat[0]);
+    workload_encode_stat(b, other, stat[1]);
     assert_memory_equal(stat[0], stat[1], sizeof stat[0]);
-    assert_true(slice_equal(tree_data(znode), tree_data(other)));
-    assert_true(acl_list_equal(znode->acl->list, other->acl->list));
-    assert_int_equal(znode->owner, other->owner);
+    assert_true(slice_equal(tree_data(&a->tree, znode), tree_data(&b->tree, other)));
+    assert_true(acl_list_equal(tree_acl(&a->tree, znode)->list, tree_acl(&b->tree, other)->list));
+    assert_int_equal(tree_owner_id(znode), tree_owner_id(other));
     assert_int_equal(znode->digest, other->digest);
 }
 
@@ -184,7 +184,7 @@ static inline void workload_same(struct keeper *a, const struct keeper *b)
     tree_cursor_open(&a->tree, &cursor);
     const struct znode *znode = NULL;
     while ((znode = tree_cursor_next(&cursor)) != NULL)
-        workload_same_znode(b, znode, tree_path_write(znode, path));
+        workload_same_znode(a, b, znode, tree_path_write(&a->tree, znode, path));
     tree_cursor_close(&cursor);
     assert_int_equal(a->tree.by_path.count, b->tree.by_path.count);
     assert_int_equal(a->tree.digest, b->tree.digest);

@@ -4,8 +4,8 @@
 #include "base/macros.h"
 
 #include <isa-l/crc.h>
+#include <isa-l/igzip_lib.h>
 #include <openssl/evp.h>
-#include <zlib.h>
 
 /* ISA-L takes an int of bytes; longer input goes in parts. */
 enum { part_bytes = 1 << 30 };
@@ -29,7 +29,7 @@ uint32_t checksum_crc32(uint32_t previous, struct slice bytes)
 
 uint32_t checksum_adler32(uint32_t previous, struct slice bytes)
 {
-    return (uint32_t)adler32_z(previous, bytes.data, bytes.size);
+    return isal_adler32(previous, bytes.data, bytes.size);
 }
 
 size_t checksum_digest(const char *algorithm, struct slice bytes,

@@ -27,6 +27,29 @@ static void checksums_go_on_from_a_part(void **state)
     assert_int_equal(checksum_adler32(checksum_adler32(1, head), tail), 0x091e01deu);
 }
 
+/* As RFC 1950 defines it, byte by byte. */
+static uint32_t naive_adler32(uint32_t previous, struct slice bytes)
+{
+    uint32_t low = previous & 0xffff, high = previous >> 16;
+    for (size_t index = 0; index < bytes.size; index++) {
+        low = (low + bytes.data[index]) % 65521;
+        high = (high + low) % 65521;
+    }
+    return high << 16 | low;
+}
+
+static void adler32_is_right_at_every_length(void **state)
+{
+    static uint8_t bytes[20000];
+    (void)state;
+    memset(bytes, 0xff, sizeof bytes); /* The sums are largest. */
+    for (size_t size = 0; size < sizeof bytes; size += size < 300 ? 1 : 997)
+        for (uint32_t previous = 1; previous < 65520; previous += 65518) {
+            const struct slice part = slice_of(bytes + size % 32, size - size % 32);
+            assert_int_equal(checksum_adler32(previous, part), naive_adler32(previous, part));
+        }
+}
+
 static void sha1_matches_the_standards_example(void **state)
 {
     (void)state;
@@ -109,6 +132,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(checksums_match_their_published_check_values),
         cmocka_unit_test(checksums_go_on_from_a_part),
+        cmocka_unit_test(adler32_is_right_at_every_length),
         cmocka_unit_test(sha1_matches_the_standards_example),
         cmocka_unit_test(bytes_are_big_endian),
         cmocka_unit_test(diag_lines_cannot_be_forged),

@@ -92,4 +92,11 @@ static inline void list_splice(struct list *target, struct list *source)
     list_init(source);
 }
 
+/* For a struct that was copied with its list head: the members go from the old head to the copy. */
+static inline void list_move(struct list *copy, struct list *old)
+{
+    list_init(copy);
+    list_splice(copy, old);
+}
+
 #endif

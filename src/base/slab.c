@@ -20,6 +20,7 @@ struct chunk {
     struct list link; /* In slab->chunks of its class, in slab->free_chunks, or in no list: full. */
     void *free;       /* Cells that were given back, each pointing to the next. */
     uint32_t class_index;
+    uint32_t region_index;
     uint32_t used_count;
     uint32_t fresh_count; /* Cells behind these were never taken. */
 };
@@ -75,24 +76,68 @@ void slab_deinit(struct slab *slab)
     for (struct list *link = list_pop(&slab->regions); link != NULL;
          link = list_pop(&slab->regions))
         heap_give(slab->heap, CONTAINER_OF(link, struct region, link));
+    heap_give(slab->heap, slab->bases);
     *slab = (struct slab){0};
 }
 
-/* Cuts a new region into chunks; false: the heap says no. */
+void slab_move(struct slab *slab, struct slab *from)
+{
+    *slab = *from;
+    list_move(&slab->regions, &from->regions);
+    list_move(&slab->free_chunks, &from->free_chunks);
+    for (int index = 0; index < slab_class_count; index++)
+        list_move(&slab->chunks[index], &from->chunks[index]);
+    *from = (struct slab){0};
+}
+
+/* Room for the base of one more region; false: the heap says no, or there are as many as refs can
+ * name. */
+static bool make_room_for_base(struct slab *slab)
+{
+    if (slab->region_count < slab->region_capacity)
+        return true;
+    if (slab->region_count == slab_region_count_max)
+        return false;
+    const uint32_t capacity =
+        slab->region_capacity == 0 ? slab_region_count_first : 2 * slab->region_capacity;
+    uint8_t **bases = heap_resize(slab->heap, slab->bases, capacity * sizeof *bases);
+    if (bases == NULL)
+        return false;
+    slab->bases = bases;
+    slab->region_capacity = capacity;
+    return true;
+}
+
+/* False: the heap says no. */
 static bool add_region(struct slab *slab)
 {
-    struct region *region = heap_take(slab->heap, slab_region_bytes);
+    struct region *region =
+        make_room_for_base(slab) ? heap_take(slab->heap, slab_region_bytes) : NULL;
     if (region == NULL)
         return false;
     list_push(&slab->regions, &region->link);
     slab->region_bytes += slab_region_bytes;
+    const uintptr_t first = (uintptr_t)(region + 1) + slab_chunk_bytes - 1;
     const uintptr_t end = (uintptr_t)region + slab_region_bytes;
-    uintptr_t at = (uintptr_t)(region + 1) + slab_chunk_bytes - 1;
-    for (at -= at % slab_chunk_bytes; at + slab_chunk_bytes <= end; at += slab_chunk_bytes) {
-        struct chunk *chunk = (struct chunk *)at;
-        list_push(&slab->free_chunks, &chunk->link);
-    }
+    slab->fresh_chunks = (uint8_t *)(first - first % slab_chunk_bytes);
+    slab->fresh_end = (uint8_t *)(end - end % slab_chunk_bytes);
+    slab->bases[slab->region_count] = slab->fresh_chunks;
+    slab->region_count++;
     return true;
+}
+
+/* A chunk that no class has; NULL: the heap says no. */
+static struct chunk *take_free_chunk(struct slab *slab)
+{
+    struct list *link = list_pop(&slab->free_chunks);
+    if (link != NULL)
+        return CONTAINER_OF(link, struct chunk, link);
+    if (slab->fresh_chunks == slab->fresh_end && !add_region(slab))
+        return NULL;
+    struct chunk *chunk = (struct chunk *)(void *)slab->fresh_chunks;
+    slab->fresh_chunks += slab_chunk_bytes; /* What is never used is never touched. */
+    chunk->region_index = slab->region_count - 1;
+    return chunk;
 }
 
 /* A chunk of the class with a free cell; NULL: the heap says no. */
@@ -101,10 +146,9 @@ static struct chunk *find_chunk(struct slab *slab, uint32_t class_index)
     struct list *link = list_first(&slab->chunks[class_index]);
     if (link != NULL)
         return CONTAINER_OF(link, struct chunk, link);
-    if (list_empty(&slab->free_chunks) && !add_region(slab))
+    struct chunk *chunk = take_free_chunk(slab);
+    if (chunk == NULL)
         return NULL;
-    link = list_pop(&slab->free_chunks);
-    struct chunk *chunk = CONTAINER_OF(link, struct chunk, link);
     chunk->free = NULL;
     chunk->class_index = class_index;
     chunk->used_count = 0;
@@ -143,6 +187,20 @@ void *slab_take(struct slab *slab, size_t size)
     return cell;
 }
 
+static struct chunk *chunk_of(const void *place)
+{
+    return (struct chunk *)((uintptr_t)place / slab_chunk_bytes * slab_chunk_bytes);
+}
+
+slab_ref slab_ref_of(const struct slab *slab, const void *place)
+{
+    const uint32_t region_index = chunk_of(place)->region_index;
+    assert(region_index < slab->region_count);
+    const size_t offset = (size_t)((const uint8_t *)place - slab->bases[region_index]);
+    assert(offset < slab_region_bytes && offset % 8 == 0);
+    return region_index << slab_ref_place_bits | (slab_ref)(offset / 8);
+}
+
 void slab_give(struct slab *slab, void *memory, size_t size)
 {
     if (memory == NULL)
@@ -152,7 +210,7 @@ void slab_give(struct slab *slab, void *memory, size_t size)
         return;
     }
     uint8_t *cell = memory;
-    struct chunk *chunk = (struct chunk *)(void *)(cell - (uintptr_t)cell % slab_chunk_bytes);
+    struct chunk *chunk = chunk_of(cell);
     assert(chunk->class_index == class_of(size) && chunk->used_count > 0);
     if (chunk->used_count == cell_count(chunk))
         list_push(&slab->chunks[chunk->class_index], &chunk->link);

@@ -78,7 +78,7 @@ static void the_heap_may_say_no(void **state)
 {
     (void)state;
     struct heap heap;
-    heap_init(&heap, (struct heap_options){.limit_bytes = slab_region_bytes + 100});
+    heap_init(&heap, (struct heap_options){.limit_bytes = slab_region_bytes + 300});
     struct slab slab;
     slab_init(&slab, &heap);
     static void *cells[2000];

@@ -1,14 +1,6 @@
 #include "broker/broker_setting.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <strings.h>
-
 #include "base/assert.h"
-
-enum { value_size_max = 4096 };
 
 static const struct broker_setting settings[] = {
     {"advertised.listeners", NULL, BROKER_SETTING_STRING, true, false},
@@ -351,6 +343,15 @@ static const struct broker_setting settings[] = {
     {"zookeeper.ssl.truststore.type", NULL, BROKER_SETTING_STRING, false, false},
 };
 
+/* Set while replicas move, and taken away afterwards. */
+static const struct broker_setting unlisted[] = {
+    {"follower.replication.throttled.rate", "9223372036854775807", BROKER_SETTING_LONG, true,
+     false},
+    {"leader.replication.throttled.rate", "9223372036854775807", BROKER_SETTING_LONG, true, false},
+    {"replica.alter.log.dirs.io.max.bytes.per.second", "9223372036854775807", BROKER_SETTING_LONG,
+     true, false},
+};
+
 const uint32_t broker_setting_count = ARRAY_COUNT(settings);
 
 const struct broker_setting *broker_setting_at(uint32_t index)
@@ -373,52 +374,13 @@ const struct broker_setting *broker_setting_find(struct slice name)
         else
             low = middle + 1;
     }
+    for (size_t index = 0; index < ARRAY_COUNT(unlisted); index++)
+        if (slice_equal_text(name, unlisted[index].name))
+            return &unlisted[index];
     return NULL;
 }
 
-static bool is_integer(const char *text, long long min, long long max)
+bool broker_setting_is_listed(const struct broker_setting *setting)
 {
-    char *end;
-    errno = 0;
-    const long long number = strtoll(text, &end, 10);
-    return errno == 0 && end != text && *end == '\0' && number >= min && number <= max;
-}
-
-static bool is_double(const char *text)
-{
-    char *end;
-    (void)strtod(text, &end);
-    return end != text && *end == '\0';
-}
-
-static bool is_fitting(enum broker_setting_type type, const char *text)
-{
-    switch (type) {
-    case BROKER_SETTING_BOOLEAN:
-        return strcasecmp(text, "true") == 0 || strcasecmp(text, "false") == 0;
-    case BROKER_SETTING_INT: return is_integer(text, INT32_MIN, INT32_MAX);
-    case BROKER_SETTING_SHORT: return is_integer(text, INT16_MIN, INT16_MAX);
-    case BROKER_SETTING_LONG: return is_integer(text, INT64_MIN, INT64_MAX);
-    case BROKER_SETTING_DOUBLE: return is_double(text);
-    case BROKER_SETTING_STRING:
-    case BROKER_SETTING_LIST:
-    case BROKER_SETTING_CLASS:
-    case BROKER_SETTING_PASSWORD: return true;
-    }
-    return false;
-}
-
-bool broker_setting_check(const struct broker_setting *setting, struct slice value, char *reason,
-                          size_t reason_size)
-{
-    char text[value_size_max + 1];
-    if (value.data != NULL && value.size <= value_size_max) {
-        memcpy(text, value.data, value.size);
-        text[value.size] = '\0';
-        if (is_fitting(setting->type, text))
-            return true;
-    }
-    snprintf(reason, reason_size, "Invalid value for configuration %s: not of its type",
-             setting->name);
-    return false;
+    return setting >= settings && setting < settings + ARRAY_COUNT(settings);
 }

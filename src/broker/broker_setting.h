@@ -36,11 +36,9 @@ struct broker_setting {
 extern const uint32_t broker_setting_count;
 const struct broker_setting *broker_setting_at(uint32_t index);
 
-/* The setting with this name, or NULL. */
+/* The setting with this name, or NULL. Finds those too that only exist while they are set in the
+ * keeper: no file sets them, and they have no place in the order. */
 const struct broker_setting *broker_setting_find(struct slice name);
-
-/* False: value does not fit the setting's type; reason gets a sentence for people. */
-MUST_CHECK bool broker_setting_check(const struct broker_setting *setting, struct slice value,
-                                     char *reason, size_t reason_size);
+bool broker_setting_is_listed(const struct broker_setting *setting);
 
 #endif

@@ -19,6 +19,12 @@ enum {
     control_replica_count_max = 64 /* Of one partition. */
 };
 
+/* A replica that a leader wants in the ISR. */
+struct isr_member {
+    int32_t broker_id;
+    int64_t broker_epoch; /* As the follower's fetches carry it (KIP-903); -1: not told. */
+};
+
 /* One partition as its znode `state` and its topic's znode tell it. */
 struct partition_state {
     struct slice topic;
@@ -32,6 +38,13 @@ struct partition_state {
     uint32_t isr_count;
     const int32_t *replicas; /* The first is the preferred leader. */
     const int32_t *isr;
+    /* Of a reassignment that is under way: replicas that come and that go; all are in replicas. */
+    uint32_t adding_count;
+    uint32_t removing_count;
+    const int32_t *adding;
+    const int32_t *removing;
+    uint32_t offline_count; /* UpdateMetadata: replicas whose broker or log directory is away. */
+    const int32_t *offline;
     bool is_new;
     bool is_recovering; /* leader_recovery_state 1: elected out of the ISR. */
 };
@@ -67,5 +80,13 @@ struct control_message {
     const struct broker_record *brokers; /* UpdateMetadata: all live ones, every time. */
     bool *delete_partition;              /* StopReplica: [partition_count]. */
 };
+
+/* The bytes of a record's texts and endpoints, and a copy whose endpoints stand at endpoints and
+ * whose texts at *place, which moves behind them. */
+size_t control_message_record_size(const struct broker_record *record);
+struct broker_record control_message_copy_record(const struct broker_record *record,
+                                                 struct broker_endpoint *endpoints,
+                                                 uint8_t **place);
+struct slice control_message_put_text(struct slice text, uint8_t **place);
 
 #endif

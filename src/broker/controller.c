@@ -8,12 +8,19 @@ enum err controller_init(struct controller *controller, struct heap *heap,
         .hash_seed = options.hash_seed,
         .broker_id = options.broker_id,
         .epoch = options.epoch,
+        .change = 1,
+        .brokers_changed_at = 1,
     };
     list_init(&controller->brokers);
     list_init(&controller->topics);
+    list_init(&controller->topics_by_change);
     list_init(&controller->to_write);
-    list_init(&controller->changed);
-    return hash_table_init(&controller->topics_by_name, heap);
+    list_init(&controller->stopping);
+    list_init(&controller->to_ask);
+    enum err err = hash_table_init(&controller->topics_by_name, heap);
+    if (err == ERR_OK)
+        err = hash_table_init(&controller->topics_by_id, heap);
+    return err;
 }
 
 void controller_deinit(struct controller *controller)
@@ -27,6 +34,7 @@ void controller_deinit(struct controller *controller)
         controller_remove_broker(controller, CONTAINER_OF(list_first(&controller->brokers),
                                                           struct controller_broker, link));
     hash_table_deinit(&controller->topics_by_name);
+    hash_table_deinit(&controller->topics_by_id);
     controller->heap = NULL;
 }
 
@@ -42,44 +50,6 @@ struct controller_broker *controller_find_broker(const struct controller *contro
     return NULL;
 }
 
-static bool is_live(const struct controller *controller, int32_t id)
-{
-    return controller_find_broker(controller, id) != NULL;
-}
-
-static struct slice put_text(uint8_t **place, struct slice text)
-{
-    if (text.data == NULL)
-        return text;
-    const struct slice copy = slice_of(*place, text.size);
-    memcpy(*place, text.data, text.size);
-    *place += text.size;
-    return copy;
-}
-
-static size_t record_size(const struct broker_record *record)
-{
-    size_t size = record->rack.size + record->endpoint_count * sizeof *record->endpoints;
-    for (uint32_t index = 0; index < record->endpoint_count; index++)
-        size += record->endpoints[index].host.size + record->endpoints[index].listener.size;
-    return size;
-}
-
-/* A copy whose endpoints stand at endpoints and whose texts go to *place. */
-static struct broker_record copy_record(const struct broker_record *record,
-                                        struct broker_endpoint *endpoints, uint8_t **place)
-{
-    struct broker_record copy = *record;
-    copy.endpoints = endpoints;
-    copy.rack = put_text(place, record->rack);
-    for (uint32_t index = 0; index < record->endpoint_count; index++) {
-        endpoints[index] = record->endpoints[index];
-        endpoints[index].listener = put_text(place, record->endpoints[index].listener);
-        endpoints[index].host = put_text(place, record->endpoints[index].host);
-    }
-    return copy;
-}
-
 static void insert_by_id(struct controller *controller, struct controller_broker *broker)
 {
     struct list *place = &controller->brokers;
@@ -92,33 +62,91 @@ static void insert_by_id(struct controller *controller, struct controller_broker
     controller->broker_count++;
 }
 
+/* A replica that could not be deleted gets another chance. */
+static void retry_stops(struct controller *controller, int32_t broker_id)
+{
+    list_each (link, &controller->stopping) {
+        struct controller_partition *partition =
+            CONTAINER_OF(link, struct controller_partition, stopping);
+        for (uint32_t index = 0; index < partition->stop_count; index++)
+            if (partition->stops[index].broker_id == broker_id)
+                partition->stops[index].has_failed = false;
+    }
+}
+
 enum err controller_set_broker(struct controller *controller, const struct broker_record *record,
                                struct controller_broker **out)
 {
     struct controller_broker *broker =
-        heap_take_zeroed(controller->heap, sizeof *broker + record_size(record));
+        heap_take_zeroed(controller->heap, sizeof *broker + control_message_record_size(record));
     if (broker == NULL)
         return ERR_NO_MEMORY;
     struct broker_endpoint *endpoints = (struct broker_endpoint *)(broker + 1);
     uint8_t *place = (uint8_t *)(endpoints + record->endpoint_count);
-    broker->record = copy_record(record, endpoints, &place);
-    broker->is_new = true;
+    broker->record = control_message_copy_record(record, endpoints, &place);
+    controller->brokers_changed_at = ++controller->change;
+    broker->joined_at = controller->change;
     struct controller_broker *earlier = controller_find_broker(controller, record->id);
     if (earlier != NULL) {
+        assert(earlier->record.epoch == record->epoch);
+        broker->is_shutting_down = earlier->is_shutting_down;
+        broker->repeats_orders = earlier->repeats_orders;
+        broker->joined_at = earlier->joined_at;
+        broker->brokers_told = earlier->brokers_told;
+        broker->orders_told = earlier->orders_told;
+        broker->metadata_told = earlier->metadata_told;
         broker->user = earlier->user;
-        broker->is_new = earlier->is_new || earlier->record.epoch != record->epoch;
-        controller_remove_broker(controller, earlier);
+        list_remove(&earlier->link);
+        controller->broker_count--;
+        heap_give(controller->heap, earlier);
+    } else {
+        controller->is_due = true;
+        retry_stops(controller, record->id);
     }
     insert_by_id(controller, broker);
     *out = broker;
     return ERR_OK;
 }
 
+/* Its log directories are taken for whole when it comes again. */
+static void forget_offline(struct controller *controller, int32_t broker_id)
+{
+    list_each (link, &controller->topics) {
+        struct controller_topic *topic = CONTAINER_OF(link, struct controller_topic, link);
+        for (uint32_t index = 0; index < topic->partition_count; index++) {
+            struct controller_partition *partition = topic->partitions[index];
+            if (partition->offline != 0)
+                partition->offline &= ~controller_replica_bit(partition, broker_id);
+            if (partition->left_by == broker_id)
+                partition->left_by = control_leader_none;
+            controller_drop_stops(controller, partition);
+        }
+    }
+}
+
+/* What it leads it leads on, when it comes back before somebody else was found, in another leader
+ * epoch: it may have lost what it had not synced and others had copied. */
+static void end_epochs(struct controller *controller, int32_t id)
+{
+    list_each (link, &controller->topics) {
+        const struct controller_topic *topic = CONTAINER_OF(link, struct controller_topic, link);
+        for (uint32_t index = 0; index < topic->partition_count; index++)
+            if (topic->partitions[index]->leader == id &&
+                topic->partitions[index]->replica_count > 1)
+                topic->partitions[index]->wants |= CONTROLLER_WANT_EPOCH;
+    }
+}
+
 void controller_remove_broker(struct controller *controller, struct controller_broker *broker)
 {
+    const int32_t id = broker->record.id;
     list_remove(&broker->link);
     controller->broker_count--;
     heap_give(controller->heap, broker);
+    controller->brokers_changed_at = ++controller->change;
+    controller->is_due = true;
+    forget_offline(controller, id);
+    end_epochs(controller, id);
 }
 
 /* ---- facts: topics ---- */
@@ -137,13 +165,51 @@ struct controller_topic *controller_find_topic(const struct controller *controll
     return link == NULL ? NULL : CONTAINER_OF(link, struct controller_topic, by_name);
 }
 
+static bool has_id(const struct hash_link *link, const void *key)
+{
+    return uuid_equal(CONTAINER_OF(link, struct controller_topic, by_id)->id,
+                      *(const struct uuid *)key);
+}
+
+static uint64_t hash_of_id(const struct controller *controller, struct uuid id)
+{
+    return hash_bytes(slice_of(id.bytes, sizeof id.bytes), controller->hash_seed);
+}
+
+struct controller_topic *controller_find_topic_by_id(const struct controller *controller,
+                                                     struct uuid id)
+{
+    struct hash_link *link =
+        hash_table_find(&controller->topics_by_id, hash_of_id(controller, id), has_id, &id);
+    return link == NULL ? NULL : CONTAINER_OF(link, struct controller_topic, by_id);
+}
+
+struct controller_partition *controller_find_partition(const struct controller_topic *topic,
+                                                       int32_t index)
+{
+    if (topic == NULL || index < 0 || (uint32_t)index >= topic->partition_count ||
+        topic->partitions[index]->replica_count == 0)
+        return NULL;
+    return topic->partitions[index];
+}
+
+static void set_move(struct controller *controller, struct controller_partition *partition,
+                     enum controller_move move)
+{
+    controller->moving_count -= partition->move != CONTROLLER_STAYS;
+    controller->moving_count += move != CONTROLLER_STAYS;
+    partition->move = move;
+}
+
 static void drop_partition(struct controller *controller, struct controller_partition *partition)
 {
-    if (partition == NULL)
-        return;
-    list_remove(&partition->link);
+    set_move(controller, partition, CONTROLLER_STAYS);
+    list_remove(&partition->to_write);
+    list_remove(&partition->stopping);
+    heap_give(controller->heap, partition->stops);
     heap_give(controller->heap, partition->replicas);
     heap_give(controller->heap, partition);
+    controller->partition_count--;
 }
 
 void controller_remove_topic(struct controller *controller, struct controller_topic *topic)
@@ -151,33 +217,45 @@ void controller_remove_topic(struct controller *controller, struct controller_to
     for (uint32_t index = 0; index < topic->partition_count; index++)
         drop_partition(controller, topic->partitions[index]);
     hash_table_remove(&controller->topics_by_name, &topic->by_name);
+    hash_table_remove(&controller->topics_by_id, &topic->by_id);
     list_remove(&topic->link);
+    list_remove(&topic->by_change);
+    list_remove(&topic->to_ask);
     controller->topic_count--;
     heap_give(controller->heap, topic->partitions);
     heap_give(controller->heap, topic);
 }
 
-static struct controller_topic *add_topic(struct controller *controller, struct slice name)
+static struct controller_topic *add_topic(struct controller *controller, struct slice name,
+                                          struct uuid id)
 {
     struct controller_topic *topic = heap_take_zeroed(controller->heap, sizeof *topic + name.size);
     if (topic == NULL)
         return NULL;
     memcpy(topic + 1, name.data, name.size);
     topic->name = slice_of(topic + 1, name.size);
+    topic->id = id;
+    list_init(&topic->to_ask);
     hash_table_add(&controller->topics_by_name, &topic->by_name,
                    hash_bytes(name, controller->hash_seed));
+    hash_table_add(&controller->topics_by_id, &topic->by_id, hash_of_id(controller, id));
     list_push(&controller->topics, &topic->link);
+    list_push(&controller->topics_by_change, &topic->by_change);
     controller->topic_count++;
     return topic;
+}
+
+static bool has_same_ids(const struct controller_partition *partition,
+                         const struct znode_replicas *replicas)
+{
+    return partition->replica_count == replicas->count &&
+           (replicas->count == 0 ||
+            memcmp(partition->replicas, replicas->ids, replicas->count * sizeof(int32_t)) == 0);
 }
 
 static bool set_replicas(struct controller *controller, struct controller_partition *partition,
                          const struct znode_replicas *replicas)
 {
-    if (partition->replica_count == replicas->count &&
-        (replicas->count == 0 ||
-         memcmp(partition->replicas, replicas->ids, replicas->count * sizeof(int32_t)) == 0))
-        return true;
     const size_t room = max_size(replicas->count, partition->isr_count);
     int32_t *block = heap_take(controller->heap, (replicas->count + room + 1) * sizeof *block);
     if (block == NULL)
@@ -193,6 +271,102 @@ static bool set_replicas(struct controller *controller, struct controller_partit
     return true;
 }
 
+/* The bits of some of the replicas. */
+static uint64_t bits_of(const struct znode_replicas *replicas, const struct znode_replicas *some)
+{
+    uint64_t bits = 0;
+    for (uint32_t index = 0; index < replicas->count; index++)
+        if (controller_is_member(some->ids, some->count, replicas->ids[index]))
+            bits |= UINT64_C(1) << index;
+    return bits;
+}
+
+/* Replicas that an assignment no longer names; those that were moved away are stopped already. */
+static bool stop_unneeded(struct controller *controller, struct controller_partition *partition,
+                          const struct znode_replicas *replicas)
+{
+    for (uint32_t index = 0; index < partition->replica_count; index++) {
+        const int32_t id = partition->replicas[index];
+        if (!controller_is_replica(partition, id) || partition->partition_epoch < 0 ||
+            controller_is_member(replicas->ids, replicas->count, id) ||
+            controller_find_broker(controller, id) == NULL)
+            continue;
+        if (!controller_add_stop(controller, partition,
+                                 (struct controller_stop){.broker_id = id, .deletes = true}))
+            return false;
+    }
+    return true;
+}
+
+/* The offline bits in the order of other replicas. */
+static uint64_t remap_offline(const struct controller_partition *partition,
+                              const struct znode_replicas *replicas)
+{
+    uint64_t bits = 0;
+    for (uint32_t index = 0; index < replicas->count; index++)
+        if ((partition->offline & controller_replica_bit(partition, replicas->ids[index])) != 0)
+            bits |= UINT64_C(1) << index;
+    return bits;
+}
+
+/* A replica that is wanted again is not stopped any more. */
+static void take_back_stops(struct controller *controller, struct controller_partition *partition)
+{
+    for (uint32_t index = 0; index < partition->stop_count; index++)
+        if (controller_replica_bit(partition, partition->stops[index].broker_id) != 0)
+            partition->stops[index].is_done = true;
+    controller_drop_stops(controller, partition);
+}
+
+/* A finished reassignment is told to everybody, any other change needs another leader epoch. */
+static bool set_assignment(struct controller *controller, struct controller_partition *partition,
+                           const struct znode_topic *znode, uint32_t index)
+{
+    const struct znode_replicas *replicas = &znode->partitions[index];
+    const uint64_t adding = bits_of(replicas, &znode->adding[index]);
+    const uint64_t removing = bits_of(replicas, &znode->removing[index]);
+    const bool is_same = has_same_ids(partition, replicas);
+    if (is_same && adding == partition->adding && removing == partition->removing)
+        return true;
+    const bool has_arrived = partition->move == CONTROLLER_MOVED && (adding | removing) == 0;
+    const bool is_known = partition->replica_count > 0;
+    const uint64_t offline = remap_offline(partition, replicas);
+    if (!is_same && (!stop_unneeded(controller, partition, replicas) ||
+                     !set_replicas(controller, partition, replicas)))
+        return false;
+    partition->adding = adding;
+    partition->removing = removing;
+    partition->offline = offline;
+    take_back_stops(controller, partition);
+    set_move(controller, partition,
+             (adding | removing) == 0 ? CONTROLLER_STAYS : CONTROLLER_MOVING);
+    controller_mark_changed(controller, partition);
+    partition->added_at = controller->change;
+    if (!has_arrived && (is_known || (adding | removing) != 0))
+        partition->wants |= CONTROLLER_WANT_EPOCH;
+    return true;
+}
+
+static struct controller_partition *add_partition(struct controller *controller,
+                                                  struct controller_topic *topic)
+{
+    struct controller_partition *partition = heap_take_zeroed(controller->heap, sizeof *partition);
+    if (partition == NULL)
+        return NULL;
+    *partition = (struct controller_partition){
+        .topic = topic,
+        .index = (int32_t)topic->partition_count,
+        .leader = control_leader_none,
+        .leader_epoch = -1,
+        .partition_epoch = -1,
+        .left_by = control_leader_none,
+    };
+    list_init(&partition->to_write);
+    list_init(&partition->stopping);
+    controller->partition_count++;
+    return partition;
+}
+
 static bool grow(struct controller *controller, struct controller_topic *topic, uint32_t count)
 {
     if (count <= topic->partition_count)
@@ -202,21 +376,46 @@ static bool grow(struct controller *controller, struct controller_topic *topic, 
     if (partitions == NULL)
         return false;
     topic->partitions = partitions;
-    for (; topic->partition_count < count; topic->partition_count++) {
-        struct controller_partition *partition =
-            heap_take_zeroed(controller->heap, sizeof *partition);
+    while (topic->partition_count < count) {
+        struct controller_partition *partition = add_partition(controller, topic);
         if (partition == NULL)
             return false;
-        *partition = (struct controller_partition){
-            .topic = topic,
-            .index = (int32_t)topic->partition_count,
-            .leader = control_leader_none,
-            .leader_epoch = -1,
-            .partition_epoch = -1,
-            .is_new = true,
-        };
-        list_init(&partition->link);
-        partitions[topic->partition_count] = partition;
+        partitions[topic->partition_count++] = partition;
+    }
+    return true;
+}
+
+static void set_id(struct controller *controller, struct controller_topic *topic, struct uuid id)
+{
+    if (uuid_equal(topic->id, id))
+        return;
+    hash_table_remove(&controller->topics_by_id, &topic->by_id);
+    topic->id = id;
+    hash_table_add(&controller->topics_by_id, &topic->by_id, hash_of_id(controller, id));
+}
+
+static bool wants_write(const struct controller_partition *partition)
+{
+    return partition->replica_count > 0 && !partition->is_writing &&
+           (partition->partition_epoch < 0 || partition->wants != 0);
+}
+
+/* False: no memory. */
+static bool set_partitions(struct controller *controller, struct controller_topic *topic,
+                           const struct znode_topic *znode)
+{
+    if (!grow(controller, topic, znode->partition_count))
+        return false;
+    topic->has_moved = false;
+    for (uint32_t index = 0; index < znode->partition_count; index++) {
+        struct controller_partition *partition = topic->partitions[index];
+        if (!set_assignment(controller, partition, znode, index))
+            return false;
+        topic->has_moved |= partition->move == CONTROLLER_MOVED;
+        if (wants_write(partition)) {
+            list_remove(&partition->to_write);
+            list_push(&controller->to_write, &partition->to_write);
+        }
     }
     return true;
 }
@@ -225,27 +424,38 @@ enum err controller_set_topic(struct controller *controller, struct slice name,
                               const struct znode_topic *znode, int32_t znode_version,
                               struct controller_topic **out)
 {
-    struct controller_topic *topic = controller_find_topic(controller, name);
+    struct controller_topic *known = controller_find_topic(controller, name);
+    struct controller_topic *topic = known != NULL ? known : add_topic(controller, name, znode->id);
     if (topic == NULL)
-        topic = add_topic(controller, name);
-    if (topic == NULL || !grow(controller, topic, znode->partition_count))
         return ERR_NO_MEMORY;
-    topic->id = znode->id;
-    topic->znode_version = znode_version;
-    topic->has_reassignment = false;
-    for (uint32_t index = 0; index < znode->partition_count; index++) {
-        if (!set_replicas(controller, topic->partitions[index], &znode->partitions[index]))
-            return ERR_NO_MEMORY;
-        topic->has_reassignment |= znode->adding[index].count + znode->removing[index].count > 0;
+    if (!set_partitions(controller, topic, znode)) {
+        if (known == NULL)
+            controller_remove_topic(controller, topic);
+        return ERR_NO_MEMORY;
     }
+    set_id(controller, topic, znode->id);
+    topic->znode_version = znode_version;
     *out = topic;
     return ERR_OK;
 }
 
-static void move_to(struct list *list, struct controller_partition *partition)
+/* ---- facts: partitions ---- */
+
+uint64_t controller_replica_bit(const struct controller_partition *partition, int32_t id)
 {
-    list_remove(&partition->link);
-    list_push(list, &partition->link);
+    for (uint32_t index = 0; index < partition->replica_count; index++)
+        if (partition->replicas[index] == id)
+            return UINT64_C(1) << index;
+    return 0;
+}
+
+bool controller_is_online(const struct controller *controller,
+                          const struct controller_partition *partition, int32_t id)
+{
+    const struct controller_broker *broker = controller_find_broker(controller, id);
+    return broker != NULL && !broker->is_shutting_down &&
+           (partition->offline == 0 ||
+            (partition->offline & controller_replica_bit(partition, id)) == 0);
 }
 
 /* The block has room for an ISR as long as the replicas, or as the one before. */
@@ -271,325 +481,87 @@ static bool set_isr(struct controller *controller, struct controller_partition *
 enum err controller_set_state(struct controller *controller, struct controller_partition *partition,
                               const struct partition_state *state)
 {
-    if (partition->replica_count == 0)
+    if (partition->replica_count == 0 || state->partition_epoch == partition->partition_epoch)
         return ERR_OK;
     if (!set_isr(controller, partition, state->isr, state->isr_count))
         return ERR_NO_MEMORY;
+    const bool is_news =
+        partition->partition_epoch < 0 || partition->leader_epoch != state->leader_epoch;
     partition->leader = state->leader;
     partition->leader_epoch = state->leader_epoch;
     partition->controller_epoch = state->controller_epoch;
     partition->partition_epoch = state->partition_epoch;
     partition->is_recovering = state->is_recovering;
-    partition->is_writing = false;
-    move_to(&controller->changed, partition);
+    controller_mark_changed(controller, partition);
+    if (is_news)
+        controller_mark_ordered(controller, partition);
+    list_remove(&partition->to_write); /* Whoever decides looks at it again. */
+    list_push(&controller->to_write, &partition->to_write);
     return ERR_OK;
 }
 
-/* ---- decisions ---- */
+/* ---- changes ---- */
 
-static uint32_t live_members(const struct controller *controller, const int32_t *ids,
-                             uint32_t count, int32_t *live)
+static void mark_topic(struct controller *controller, struct controller_topic *topic)
 {
-    uint32_t live_count = 0;
-    for (uint32_t index = 0; index < count && live_count < control_replica_count_max; index++)
-        if (is_live(controller, ids[index]))
-            live[live_count++] = ids[index];
-    return live_count;
+    topic->changed_at = controller->change;
+    list_remove(&topic->by_change);
+    list_push(&controller->topics_by_change, &topic->by_change);
 }
 
-static bool is_member(const int32_t *ids, uint32_t count, int32_t id)
+void controller_mark_ordered(struct controller *controller, struct controller_partition *partition)
 {
-    for (uint32_t index = 0; index < count; index++)
-        if (ids[index] == id)
-            return true;
-    return false;
+    controller_mark_changed(controller, partition);
+    partition->ordered_at = controller->change;
+    controller->orders_changed_at = controller->change;
 }
 
-/* The first live replica, in the order of assignment, that is in the ISR; or nobody. */
-static int32_t elect(const struct controller *controller,
-                     const struct controller_partition *partition)
+void controller_mark_changed(struct controller *controller, struct controller_partition *partition)
 {
-    for (uint32_t index = 0; index < partition->replica_count; index++) {
-        const int32_t id = partition->replicas[index];
-        if (is_live(controller, id) && is_member(partition->isr, partition->isr_count, id))
-            return id;
-    }
-    return control_leader_none;
+    partition->changed_at = ++controller->change;
+    controller->metadata_changed_at = controller->change;
+    mark_topic(controller, partition->topic);
 }
 
-static bool needs_write(const struct controller *controller,
-                        const struct controller_partition *partition)
+static struct controller_stop *find_stop(const struct controller_partition *partition, int32_t id)
 {
-    int32_t live[control_replica_count_max];
-    if (partition->replica_count == 0 || partition->is_writing ||
-        partition->topic->deletion != CONTROLLER_KEPT)
-        return false;
-    if (partition->partition_epoch < 0)
-        return live_members(controller, partition->replicas, partition->replica_count, live) > 0;
-    if (!is_live(controller, partition->leader))
-        return partition->leader != elect(controller, partition);
-    const uint32_t live_count =
-        live_members(controller, partition->isr, partition->isr_count, live);
-    return live_count > 0 && live_count < partition->isr_count;
+    for (uint32_t index = 0; index < partition->stop_count; index++)
+        if (partition->stops[index].broker_id == id)
+            return &partition->stops[index];
+    return NULL;
 }
 
-void controller_decide(struct controller *controller)
+bool controller_add_stop(struct controller *controller, struct controller_partition *partition,
+                         struct controller_stop stop)
 {
-    list_each (link, &controller->topics) {
-        struct controller_topic *topic = CONTAINER_OF(link, struct controller_topic, link);
-        for (uint32_t index = 0; index < topic->partition_count; index++)
-            if (needs_write(controller, topic->partitions[index]))
-                move_to(&controller->to_write, topic->partitions[index]);
-    }
-}
-
-/* The first state: the first live replica leads, all live ones are in sync. */
-static void decide_first(const struct controller *controller, struct controller_write *write)
-{
-    const struct controller_partition *partition = write->partition;
-    write->is_first = true;
-    write->state.isr_count =
-        live_members(controller, partition->replicas, partition->replica_count, write->isr);
-    write->state.leader = write->isr[0];
-    write->state.leader_epoch = 0;
-}
-
-static void decide_next(const struct controller *controller, struct controller_write *write)
-{
-    const struct controller_partition *partition = write->partition;
-    const bool keeps_leader = is_live(controller, partition->leader);
-    write->state.leader = keeps_leader ? partition->leader : elect(controller, partition);
-    write->state.leader_epoch = partition->leader_epoch + 1;
-    write->state.is_recovering = partition->is_recovering;
-    write->state.isr_count =
-        live_members(controller, partition->isr, partition->isr_count, write->isr);
-    if (write->state.isr_count == 0) {
-        /* Nobody in sync lives: the set is kept, so that one of it may lead again. */
-        write->state.isr_count = (uint32_t)min_u64(partition->isr_count, control_replica_count_max);
-        memcpy(write->isr, partition->isr, write->state.isr_count * sizeof *write->isr);
-    }
-}
-
-bool controller_next_write(struct controller *controller, struct controller_write *write)
-{
-    while (!list_empty(&controller->to_write)) {
-        struct controller_partition *partition =
-            CONTAINER_OF(list_pop(&controller->to_write), struct controller_partition, link);
-        if (!needs_write(controller, partition))
-            continue; /* The world has changed since. */
-        *write = (struct controller_write){.partition = partition};
-        write->state = (struct partition_state){
-            .topic = partition->topic->name,
-            .topic_id = partition->topic->id,
-            .index = partition->index,
-            .controller_epoch = controller->epoch,
-            .partition_epoch = partition->partition_epoch,
-        };
-        if (partition->partition_epoch < 0)
-            decide_first(controller, write);
-        else
-            decide_next(controller, write);
-        write->state.isr = write->isr;
-        partition->is_writing = true;
+    struct controller_stop *known = find_stop(partition, stop.broker_id);
+    if (known != NULL && (known->deletes || !stop.deletes))
         return true;
+    if (known == NULL) {
+        struct controller_stop *stops = heap_resize(controller->heap, partition->stops,
+                                                    (partition->stop_count + 1) * sizeof *stops);
+        if (stops == NULL)
+            return false;
+        partition->stops = stops;
+        known = &stops[partition->stop_count++];
     }
-    return false;
+    *known = stop;
+    list_remove(&partition->stopping);
+    list_push(&controller->stopping, &partition->stopping);
+    return true;
 }
 
-void controller_written(struct controller *controller, const struct controller_write *write,
-                        int32_t partition_epoch)
+void controller_drop_stops(struct controller *controller, struct controller_partition *partition)
 {
-    struct controller_partition *partition = write->partition;
-    assert(partition->is_writing);
-    assert(write->state.isr_count <= max_u64(partition->replica_count, partition->isr_count));
-    memcpy(partition->isr, write->isr, write->state.isr_count * sizeof *write->isr);
-    partition->isr_count = write->state.isr_count;
-    partition->leader = write->state.leader;
-    partition->leader_epoch = write->state.leader_epoch;
-    partition->controller_epoch = write->state.controller_epoch;
-    partition->partition_epoch = partition_epoch;
-    partition->is_writing = false;
-    move_to(&controller->changed, partition);
-}
-
-void controller_not_written(struct controller *controller, struct controller_partition *partition)
-{
-    (void)controller;
-    partition->is_writing = false;
-}
-
-/* ---- messages ---- */
-
-static bool is_for(const struct controller_message_options *options,
-                   const struct controller_partition *partition)
-{
-    if (partition->replica_count == 0)
-        return false;
-    if (options->kind == CONTROL_UPDATE_METADATA)
-        return options->scope == CONTROLLER_TOPIC || partition->partition_epoch >= 0;
-    if (options->kind == CONTROL_LEADER_AND_ISR && partition->partition_epoch < 0)
-        return false;
-    return is_member(partition->replicas, partition->replica_count, options->broker->record.id);
-}
-
-/* Walks the partitions of a message twice: first to measure, then to fill. */
-struct filling {
-    const struct controller_message_options *options;
-    struct control_message *message; /* NULL: measuring. */
-    const struct controller_topic *topic_last;
-    struct slice name_last; /* Of topic_last, in the message. */
-    int32_t *ids;
-    uint8_t *texts;
-    uint32_t partition_count;
-    size_t id_count;
-    size_t text_size;
-};
-
-static const int32_t *put_ids(struct filling *filling, const int32_t *ids, uint32_t count)
-{
-    int32_t *place = filling->ids;
-    if (count > 0)
-        memcpy(place, ids, count * sizeof *ids);
-    filling->ids += count;
-    return place;
-}
-
-static void put_partition(struct filling *filling, const struct controller_partition *partition)
-{
-    const struct controller_topic *topic = partition->topic;
-    const bool is_deleted = filling->options->scope == CONTROLLER_TOPIC;
-    const uint32_t index = filling->message->partition_count++;
-    if (filling->topic_last != topic)
-        filling->name_last = put_text(&filling->texts, topic->name);
-    filling->topic_last = topic;
-    filling->message->partitions[index] = (struct partition_state){
-        .topic = filling->name_last,
-        .topic_id = topic->id,
-        .index = partition->index,
-        .leader = is_deleted ? control_leader_deleted : partition->leader,
-        .leader_epoch = is_deleted ? control_leader_epoch_deleted : partition->leader_epoch,
-        .controller_epoch = partition->controller_epoch,
-        .partition_epoch = partition->partition_epoch,
-        .replica_count = partition->replica_count,
-        .isr_count = partition->isr_count,
-        .replicas = put_ids(filling, partition->replicas, partition->replica_count),
-        .isr = put_ids(filling, partition->isr, partition->isr_count),
-        .is_new = partition->is_new,
-        .is_recovering = partition->is_recovering,
-    };
-    filling->message->delete_partition[index] = is_deleted;
-}
-
-static void visit(struct filling *filling, const struct controller_partition *partition)
-{
-    if (!is_for(filling->options, partition))
+    if (partition->stop_count == 0 || partition->topic->deletion >= CONTROLLER_DELETION_STOPPING)
         return;
-    if (filling->message != NULL) {
-        put_partition(filling, partition);
-        return;
+    uint32_t kept = 0;
+    for (uint32_t index = 0; index < partition->stop_count; index++) {
+        const struct controller_stop *stop = &partition->stops[index];
+        if (!stop->is_done && controller_find_broker(controller, stop->broker_id) != NULL)
+            partition->stops[kept++] = *stop;
     }
-    filling->partition_count++;
-    filling->id_count += partition->replica_count + partition->isr_count;
-    filling->text_size += filling->topic_last == partition->topic ? 0 : partition->topic->name.size;
-    filling->topic_last = partition->topic;
-}
-
-static void visit_topic(struct filling *filling, const struct controller_topic *topic)
-{
-    for (uint32_t index = 0; index < topic->partition_count; index++)
-        visit(filling, topic->partitions[index]);
-}
-
-static void visit_all(struct filling *filling, const struct controller *controller)
-{
-    switch (filling->options->scope) {
-    case CONTROLLER_CHANGED:
-        list_each (link, &controller->changed)
-            visit(filling, CONTAINER_OF(link, struct controller_partition, link));
-        return;
-    case CONTROLLER_ALL:
-        list_each (link, &controller->topics) {
-            const struct controller_topic *topic =
-                CONTAINER_OF(link, struct controller_topic, link);
-            if (topic->deletion == CONTROLLER_KEPT)
-                visit_topic(filling, topic);
-        }
-        return;
-    case CONTROLLER_TOPIC: visit_topic(filling, filling->options->topic); return;
-    }
-}
-
-static size_t brokers_size(const struct controller *controller)
-{
-    size_t size = 0;
-    list_each (link, &controller->brokers)
-        size += record_size(&CONTAINER_OF(link, struct controller_broker, link)->record);
-    return size;
-}
-
-/* Endpoints of all brokers stand behind the records, texts behind everything. */
-static void put_brokers(const struct controller *controller, struct control_message *message,
-                        struct broker_record *records, uint8_t **texts)
-{
-    struct broker_endpoint *endpoints =
-        (struct broker_endpoint *)(records + controller->broker_count);
-    message->brokers = records;
-    list_each (link, &controller->brokers) {
-        const struct controller_broker *broker = CONTAINER_OF(link, struct controller_broker, link);
-        records[message->broker_count++] = copy_record(&broker->record, endpoints, texts);
-        endpoints += broker->record.endpoint_count;
-    }
-}
-
-static size_t endpoint_count_of(const struct controller *controller)
-{
-    size_t count = 0;
-    list_each (link, &controller->brokers)
-        count += CONTAINER_OF(link, struct controller_broker, link)->record.endpoint_count;
-    return count;
-}
-
-struct controller_envelope *controller_message(const struct controller *controller,
-                                               struct controller_message_options options)
-{
-    struct filling filling = {.options = &options};
-    visit_all(&filling, controller);
-    const size_t records_size = controller->broker_count * sizeof(struct broker_record) +
-                                endpoint_count_of(controller) * sizeof(struct broker_endpoint);
-    const size_t states_size = filling.partition_count * sizeof(struct partition_state);
-    const size_t size = sizeof(struct controller_envelope) + records_size + states_size +
-                        filling.id_count * sizeof(int32_t) + filling.partition_count +
-                        brokers_size(controller) + filling.text_size;
-    struct controller_envelope *envelope = heap_take_zeroed(controller->heap, size);
-    if (envelope == NULL)
-        return NULL;
-
-    struct control_message *message = &envelope->message;
-    list_init(&envelope->link);
-    struct broker_record *records = (struct broker_record *)(envelope + 1);
-    message->kind = options.kind;
-    message->controller_id = controller->broker_id;
-    message->controller_epoch = controller->epoch;
-    message->broker_epoch = options.broker->record.epoch;
-    message->partitions = (struct partition_state *)(void *)((uint8_t *)records + records_size);
-    filling.ids = (int32_t *)(void *)((uint8_t *)message->partitions + states_size);
-    message->delete_partition = (bool *)(filling.ids + filling.id_count);
-    filling.texts = (uint8_t *)message->delete_partition + filling.partition_count;
-    filling.message = message;
-    filling.topic_last = NULL;
-    put_brokers(controller, message, records, &filling.texts);
-    visit_all(&filling, controller);
-    assert(filling.texts <= (uint8_t *)envelope + size);
-    return envelope;
-}
-
-void controller_forget_changes(struct controller *controller)
-{
-    while (!list_empty(&controller->changed)) {
-        struct controller_partition *partition =
-            CONTAINER_OF(list_pop(&controller->changed), struct controller_partition, link);
-        partition->is_new = false;
-    }
-    list_each (link, &controller->brokers)
-        CONTAINER_OF(link, struct controller_broker, link)->is_new = false;
+    partition->stop_count = kept;
+    if (kept == 0)
+        list_remove(&partition->stopping);
 }

@@ -48,8 +48,13 @@ void fetch_session_cache_deinit(struct fetch_session_cache *cache)
 static void give_back(struct fetch_session *session)
 {
     struct list *link;
-    while ((link = list_pop(&session->partitions)) != NULL)
-        heap_give(session->cache->heap, CONTAINER_OF(link, struct fetch_session_partition, link));
+    while ((link = list_pop(&session->partitions)) != NULL) {
+        struct fetch_session_partition *partition =
+            CONTAINER_OF(link, struct fetch_session_partition, link);
+        list_remove(&partition->news.link);
+        list_remove(&partition->open_link);
+        heap_give(session->cache->heap, partition);
+    }
     hash_table_deinit(&session->by_key);
     heap_give(session->cache->heap, session);
 }
@@ -67,15 +72,30 @@ void fetch_session_close(struct fetch_session *session)
         give_back(session);
 }
 
+/* The consumer's that has been idle for longest. NULL: there is none. */
+static struct fetch_session *find_unprivileged(const struct fetch_session_cache *cache)
+{
+    list_each (link, &cache->sessions) {
+        struct fetch_session *session = CONTAINER_OF(link, struct fetch_session, link);
+        if (!session->is_privileged)
+            return session;
+    }
+    return NULL;
+}
+
 /* Makes room for one more. False: every session is in use or was of late. */
-static bool make_room(struct fetch_session_cache *cache, uint64_t now_ms)
+static bool make_room(struct fetch_session_cache *cache, struct fetch_session_spec spec)
 {
     if (cache->session_count < cache->options.session_count_max)
         return true;
     if (list_empty(&cache->sessions))
         return false;
     struct fetch_session *oldest = CONTAINER_OF(cache->sessions.next, struct fetch_session, link);
-    if (oldest->users > 0 || now_ms < oldest->used_at_ms + fetch_session_idle_ms)
+    const bool is_idle =
+        oldest->users == 0 && spec.now_ms >= oldest->used_at_ms + fetch_session_idle_ms;
+    if (!is_idle)
+        oldest = spec.is_privileged ? find_unprivileged(cache) : NULL;
+    if (oldest == NULL)
         return false;
     fetch_session_close(oldest);
     return true;
@@ -84,8 +104,7 @@ static bool make_room(struct fetch_session_cache *cache, uint64_t now_ms)
 struct fetch_session *fetch_session_open(struct fetch_session_cache *cache,
                                          struct fetch_session_spec spec)
 {
-    if (spec.id <= 0 || fetch_session_find(cache, spec.id) != NULL ||
-        !make_room(cache, spec.now_ms))
+    if (spec.id <= 0 || fetch_session_find(cache, spec.id) != NULL || !make_room(cache, spec))
         return NULL;
     struct fetch_session *session = heap_take_zeroed(cache->heap, sizeof *session);
     if (session == NULL)
@@ -95,11 +114,15 @@ struct fetch_session *fetch_session_open(struct fetch_session_cache *cache,
         return NULL;
     }
     list_init(&session->partitions);
+    list_init(&session->open);
+    session->replica_id = spec.replica_id;
+    session->user = spec.user;
     session->cache = cache;
     session->id = spec.id;
     session->epoch = 1;
     session->used_at_ms = spec.now_ms;
     session->uses_topic_ids = spec.uses_topic_ids;
+    session->is_privileged = spec.is_privileged;
     hash_table_add(&cache->by_id, &session->hash, hash_id(cache, spec.id));
     list_push(&cache->sessions, &session->link);
     cache->session_count++;
@@ -160,6 +183,10 @@ struct fetch_session_partition *fetch_session_partition_put(struct fetch_session
     hash_table_add(&session->by_key, &partition->hash, hash_key(session, &partition->key));
     list_push(&session->partitions, &partition->link);
     session->partition_count++;
+    partition->session = session;
+    list_init(&partition->open_link);
+    list_init(&partition->news.link);
+    fetch_session_partition_open(partition);
     return partition;
 }
 
@@ -168,6 +195,8 @@ void fetch_session_partition_forget(struct fetch_session *session,
 {
     hash_table_remove(&session->by_key, &partition->hash);
     list_remove(&partition->link);
+    fetch_session_partition_rest(partition);
+    list_remove(&partition->news.link);
     session->partition_count--;
     heap_give(session->cache->heap, partition);
 }
@@ -177,4 +206,26 @@ void fetch_session_partition_move_last(struct fetch_session *session,
 {
     list_remove(&partition->link);
     list_push(&session->partitions, &partition->link);
+    if (!list_linked(&partition->open_link))
+        return;
+    list_remove(&partition->open_link);
+    list_push(&session->open, &partition->open_link);
+}
+
+void fetch_session_partition_open(struct fetch_session_partition *partition)
+{
+    struct fetch_session *session = partition->session;
+    list_remove(&partition->news.link);
+    if (list_linked(&partition->open_link))
+        return;
+    list_push(&session->open, &partition->open_link);
+    session->open_count++;
+}
+
+void fetch_session_partition_rest(struct fetch_session_partition *partition)
+{
+    if (!list_linked(&partition->open_link))
+        return;
+    list_remove(&partition->open_link);
+    partition->session->open_count--;
 }

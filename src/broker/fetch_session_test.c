@@ -80,6 +80,62 @@ static void test_only_idle_sessions_make_room(void **state)
     assert_int_equal(cache.session_count, 2);
 }
 
+static void test_followers_take_the_place_of_consumers(void **state)
+{
+    (void)state;
+    const struct fetch_session_spec follower = {.id = 3, .now_ms = 20, .is_privileged = true};
+    struct fetch_session *first =
+        fetch_session_open(&cache, (struct fetch_session_spec){.id = 1, .is_privileged = true});
+    struct fetch_session *second =
+        fetch_session_open(&cache, (struct fetch_session_spec){.id = 2, .now_ms = 10});
+    fetch_session_acquire(second, 10);
+    assert_null(fetch_session_open(&cache, (struct fetch_session_spec){.id = 3, .now_ms = 20}));
+    assert_non_null(fetch_session_open(&cache, follower));
+    assert_ptr_equal(fetch_session_find(&cache, 1), first);
+    assert_null(fetch_session_find(&cache, 2));
+    fetch_session_release(second);
+    const struct fetch_session_spec third = {.id = 4, .now_ms = 20, .is_privileged = true};
+    assert_null(fetch_session_open(&cache, third)); /* Of followers there are two. */
+}
+
+static void ignore(struct partition_waiter *waiter)
+{
+    (void)waiter;
+}
+
+static void test_only_open_partitions_are_looked_at(void **state)
+{
+    (void)state;
+    struct list news;
+    struct fetch_session *session =
+        fetch_session_open(&cache, (struct fetch_session_spec){.id = 7});
+    struct fetch_session_partition *a = fetch_session_partition_put(session, key("a", 0));
+    struct fetch_session_partition *b = fetch_session_partition_put(session, key("b", 0));
+    assert_int_equal(session->open_count, 2);
+    fetch_session_partition_open(a);
+    assert_int_equal(session->open_count, 2);
+    fetch_session_partition_move_last(session, a);
+    assert_ptr_equal(CONTAINER_OF(session->open.next, struct fetch_session_partition, open_link),
+                     b);
+    list_init(&news);
+    fetch_session_partition_rest(b);
+    fetch_session_partition_rest(b);
+    b->news.wake = ignore;
+    list_push(&news, &b->news.link);
+    assert_int_equal(session->open_count, 1);
+    fetch_session_partition_move_last(session, b);
+    assert_int_equal(session->open_count, 1);
+    fetch_session_partition_open(b);
+    assert_int_equal(session->open_count, 2);
+    assert_true(list_empty(&news));
+    fetch_session_partition_forget(session, b);
+    assert_int_equal(session->open_count, 1);
+    fetch_session_partition_rest(a);
+    list_push(&news, &a->news.link);
+    fetch_session_close(session); /* Whoever waits for news goes with it. */
+    assert_true(list_empty(&news));
+}
+
 static void test_a_held_session_outlives_its_end(void **state)
 {
     (void)state;
@@ -106,6 +162,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_remembers_partitions_in_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ids_name_partitions_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_only_idle_sessions_make_room, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_followers_take_the_place_of_consumers, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_only_open_partitions_are_looked_at, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_held_session_outlives_its_end, set_up, tear_down),
         cmocka_unit_test(test_epochs_wrap_to_one),
     };

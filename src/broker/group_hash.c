@@ -44,5 +44,7 @@ int32_t group_hash(struct slice group_id)
 int32_t group_hash_partition(struct slice group_id, int32_t partition_count)
 {
     assert(partition_count > 0);
-    return (group_hash(group_id) & INT32_MAX) % partition_count;
+    /* As Apache's: the absolute value, and 0 for the one that has none; no bit is masked. */
+    const int32_t hash = group_hash(group_id);
+    return hash == INT32_MIN ? 0 : (hash < 0 ? -hash : hash) % partition_count;
 }

@@ -24,6 +24,10 @@ static void hashes_as_java_does(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
         assert_int_equal(group_hash(slice_from_text(rows[i].text)), rows[i].hash);
     assert_int_equal(group_hash_partition(SLICE_LITERAL("polygenelubricants"), 50), 0);
+    /* Where Apache's broker sends these, whose hashes are negative. */
+    assert_int_equal(group_hash_partition(SLICE_LITERAL("held-0"), 5), 0);
+    assert_int_equal(group_hash_partition(SLICE_LITERAL("held-1"), 5), 4);
+    assert_int_equal(group_hash_partition(SLICE_LITERAL("held-2"), 5), 3);
 }
 
 /* Bytes that are not UTF-8 end nowhere else than at the end. */

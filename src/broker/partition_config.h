@@ -17,6 +17,7 @@ struct partition_config {
     int64_t timestamp_after_max_ms;
     int64_t file_delete_delay_ms;
     int64_t flush_messages; /* So many records without a sync are too many. */
+    int64_t min_insync_replicas;
     uint32_t segment_bytes;
     uint32_t segment_index_bytes;
     uint32_t index_interval_bytes;
@@ -38,6 +39,7 @@ static inline struct partition_config partition_config_default(void)
         .timestamp_after_max_ms = INT64_MAX,
         .file_delete_delay_ms = 60000,
         .flush_messages = INT64_MAX,
+        .min_insync_replicas = 1,
         .segment_bytes = 1U << 30,
         .segment_index_bytes = 10U << 20,
         .index_interval_bytes = 4096,

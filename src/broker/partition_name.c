@@ -91,8 +91,14 @@ void partition_name_print(struct slice topic, int32_t partition, char *text)
     assert(size > 0 && size < partition_name_bytes_max);
 }
 
-void partition_name_print_deleted(struct slice topic, int32_t partition, const uint8_t id[16],
-                                  char *text)
+bool partition_name_has_future(struct slice topic, int32_t partition)
+{
+    const int tail = snprintf(NULL, 0, "-%" PRId32 ".", partition);
+    return topic.size + (size_t)tail + suffix_id_chars + strlen("-future") <= name_chars_max;
+}
+
+static void print_with_suffix(struct slice topic, int32_t partition, const uint8_t id[16],
+                              const char *suffix, char *text)
 {
     char tail[64];
     int size = snprintf(tail, sizeof tail, "-%" PRId32 ".", partition);
@@ -100,9 +106,22 @@ void partition_name_print_deleted(struct slice topic, int32_t partition, const u
     for (uint32_t i = 0; i < 16; i++)
         (void)snprintf(tail + size + 2 * i, sizeof tail - (size_t)size - 2 * i, "%02x", id[i]);
     size += suffix_id_chars;
-    size += snprintf(tail + size, sizeof tail - (size_t)size, "-delete");
+    size += snprintf(tail + size, sizeof tail - (size_t)size, "%s", suffix);
     const size_t topic_size = min_size(topic.size, (size_t)(name_chars_max - size));
     const int total = snprintf(text, partition_name_bytes_max, "%.*s%s", (int)topic_size,
                                (const char *)topic.data, tail);
     assert(total > 0 && total <= name_chars_max);
+}
+
+void partition_name_print_deleted(struct slice topic, int32_t partition, const uint8_t id[16],
+                                  char *text)
+{
+    print_with_suffix(topic, partition, id, "-delete", text);
+}
+
+void partition_name_print_future(struct slice topic, int32_t partition, const uint8_t id[16],
+                                 char *text)
+{
+    assert(partition_name_has_future(topic, partition));
+    print_with_suffix(topic, partition, id, "-future", text);
 }

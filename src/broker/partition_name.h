@@ -33,6 +33,15 @@ bool topic_name_is_valid(struct slice topic);
 /* Into partition_name_bytes_max bytes, with an end mark. The topic is valid. */
 void partition_name_print(struct slice topic, int32_t partition, char *text);
 
+/* The name of a copy that is to take the partition's place; partition_name_has_future is true. id:
+ * 16 random bytes. */
+void partition_name_print_future(struct slice topic, int32_t partition, const uint8_t id[16],
+                                 char *text);
+
+/* Whether it can be moved to another log directory: the name that the copy has meanwhile is at most
+ * 255 characters long. */
+bool partition_name_has_future(struct slice topic, int32_t partition);
+
 /* The name to delete it under, at most 255 characters: the topic is cut if need be. id: 16 random
  * bytes. */
 void partition_name_print_deleted(struct slice topic, int32_t partition, const uint8_t id[16],

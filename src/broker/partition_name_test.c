@@ -51,6 +51,11 @@ static void prints_names(void **state)
     assert_int_equal(partition_name_parse(slice_from_text(text)).kind, PARTITION_NAME_DELETED);
     partition_name_print(slice_of(topic, sizeof topic), 99, text);
     assert_int_equal(partition_name_parse(slice_from_text(text)).partition, 99);
+    partition_name_print_future(SLICE_LITERAL("a"), 7, id, text);
+    const struct partition_name future = partition_name_parse(slice_from_text(text));
+    assert_int_equal(future.kind, PARTITION_NAME_FUTURE);
+    assert_true(slice_equal_text(future.topic, "a"));
+    assert_int_equal(future.partition, 7);
 }
 
 static void topic_ids_are_text(void **state)

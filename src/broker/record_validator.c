@@ -1,6 +1,7 @@
 #include "broker/record_validator.h"
 
 #include "base/assert.h"
+#include "broker/record_facts.h"
 
 enum {
     produce_version_one_batch = 3, /* From here on one batch of magic 2 for each partition. */
@@ -15,8 +16,7 @@ static struct record_verdict refuse(struct record_verdict verdict, enum error_co
     return verdict;
 }
 
-/* Whether a CreateTime is outside what the topic allows; -1 is "none". */
-static bool is_timestamp_refused(const struct record_rules *rules, int64_t timestamp_ms)
+bool record_rules_refuse_timestamp(const struct record_rules *rules, int64_t timestamp_ms)
 {
     if (timestamp_ms == -1 || rules->config->is_log_append_time)
         return false;
@@ -36,11 +36,26 @@ static struct record_verdict check_record(const struct record_rules *rules,
                                           struct record_verdict verdict,
                                           const struct record_outline *record)
 {
+    if (rules->facts != NULL) {
+        rules->facts->has_keyless |= !record->has_key;
+        record_facts_add_timestamp(rules->facts, record->timestamp_ms);
+    }
     if (!record->has_key && rules->config->compacts)
         return refuse(verdict, KAFKA_INVALID_RECORD, no_key);
-    if (is_timestamp_refused(rules, record->timestamp_ms))
+    if (record_rules_refuse_timestamp(rules, record->timestamp_ms))
         return refuse(verdict, KAFKA_INVALID_TIMESTAMP, bad_timestamp);
     return verdict;
+}
+
+static void correct_max(const struct record_rules *rules, struct record_batch *batch, uint8_t *data,
+                        int64_t max_timestamp_ms)
+{
+    if (max_timestamp_ms == batch->max_timestamp_ms)
+        return;
+    if (rules->facts != NULL)
+        rules->facts->is_max_wrong = true;
+    else
+        record_batch_set_max_timestamp(batch, data, max_timestamp_ms);
 }
 
 static struct record_verdict check_records(const struct record_rules *rules,
@@ -64,8 +79,7 @@ static struct record_verdict check_records(const struct record_rules *rules,
     verdict.record_index = -1;
     if (err != ERR_OK)
         return refuse(verdict, KAFKA_INVALID_RECORD, bad_record);
-    if (max_timestamp_ms != batch->max_timestamp_ms)
-        record_batch_set_max_timestamp(batch, data, max_timestamp_ms);
+    correct_max(rules, batch, data, max_timestamp_ms);
     return verdict;
 }
 
@@ -96,8 +110,7 @@ static void open_packed(struct record_check *check, const struct record_batch *b
 static void end_packed(struct record_check *check)
 {
     uint8_t *data = check->data + (check->walk.bytes.data - check->data);
-    if (check->packed_max_ms != check->walk.batch.max_timestamp_ms)
-        record_batch_set_max_timestamp(&check->walk.batch, data, check->packed_max_ms);
+    correct_max(&check->rules, &check->walk.batch, data, check->packed_max_ms);
     check->verdict.record_index = -1;
 }
 
@@ -122,6 +135,8 @@ static bool step_packed(struct record_check *check)
         end_packed(check);
     else if (err != ERR_LIMIT || check->rules.config->compacts)
         check->verdict = refuse_packed(check->verdict, err);
+    else if (check->rules.facts != NULL)
+        check->rules.facts->has_keyless = true;
     check->verdict.record_index = -1;
     return true;
 }
@@ -168,11 +183,15 @@ static struct record_verdict check_header(const struct record_rules *rules,
         return refuse(verdict, KAFKA_INVALID_TIMESTAMP, "only the broker sets the append time");
     if (record_batch_codec(batch) == CODEC_NONE)
         return check_producer(verdict, batch);
+    if (rules->facts != NULL) {
+        record_facts_add_timestamp(rules->facts, batch->base_timestamp_ms);
+        record_facts_add_timestamp(rules->facts, batch->max_timestamp_ms);
+    }
     if (batch->max_timestamp_ms < batch->base_timestamp_ms)
         return refuse(verdict, KAFKA_INVALID_TIMESTAMP,
                       "the largest timestamp is before the first");
-    if (is_timestamp_refused(rules, batch->base_timestamp_ms) ||
-        is_timestamp_refused(rules, batch->max_timestamp_ms))
+    if (record_rules_refuse_timestamp(rules, batch->base_timestamp_ms) ||
+        record_rules_refuse_timestamp(rules, batch->max_timestamp_ms))
         return refuse(verdict, KAFKA_INVALID_TIMESTAMP, bad_timestamp);
     return check_producer(verdict, batch);
 }
@@ -188,6 +207,9 @@ static struct record_verdict check_batch(const struct record_rules *rules,
                       "message formats 0 and 1 are not taken");
     if (batch->base_offset != 0)
         return refuse(verdict, KAFKA_INVALID_RECORD, "the base offset of a new batch must be 0");
+    if (rules->facts != NULL)
+        rules->facts->batch_bytes_max =
+            (uint32_t)max_size(rules->facts->batch_bytes_max, batch->size);
     if (batch->size > rules->config->message_bytes_max)
         return refuse(verdict, KAFKA_MESSAGE_TOO_LARGE, "the batch is above max.message.bytes");
     if (!record_batch_crc_matches(batch, slice_of(data, batch->size)))

@@ -23,11 +23,14 @@
 #include "broker/packed_records.h"
 #include "broker/partition_config.h"
 
+struct record_facts;
+
 struct record_rules {
     const struct partition_config *config;
     int64_t now_ms;          /* Wall clock. */
     int16_t produce_version; /* Of the request. */
     struct packed_records_options packed;
+    struct record_facts *facts; /* NULL, or: what is seen is noted there, and nothing is changed. */
 };
 
 struct record_verdict {
@@ -62,6 +65,9 @@ bool record_check_step(struct record_check *check);
 
 /* Ends a check that has not come to its verdict. */
 void record_check_cancel(struct record_check *check);
+
+/* Whether a CreateTime is outside what the topic allows; -1 is "none". */
+bool record_rules_refuse_timestamp(const struct record_rules *rules, int64_t timestamp_ms);
 
 /* All steps at once. */
 struct record_verdict record_validator_check(const struct record_rules *rules, uint8_t *data,

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "broker/record_facts.h"
 #include "test/record_packer.h"
 #include "test/unit_test.h"
 
@@ -48,9 +49,32 @@ static void put_crc(struct fixture *fixture)
               checksum_crc32c(0, slice_of(fixture->data + 21, fixture->size - 21)));
 }
 
+static uint32_t pass_count; /* Of checks that facts alone would have answered. */
+
+/* What passes by its facts is what is accepted, with the same verdict and unchanged bytes. */
 static struct record_verdict check(struct fixture *fixture)
 {
-    return record_validator_check(&fixture->rules, fixture->data, fixture->size);
+    struct record_facts facts;
+    struct record_rules rules = fixture->rules;
+    uint8_t before[sizeof fixture->data];
+    rules.config = &record_facts_any_topic;
+    rules.facts = &facts;
+    memcpy(before, fixture->data, sizeof before);
+    record_facts_init(&facts);
+    facts.verdict = record_validator_check(&rules, fixture->data, fixture->size);
+    assert_memory_equal(before, fixture->data, sizeof before);
+    const bool has_passed = record_facts_pass(&facts, &fixture->rules);
+    const struct record_verdict verdict =
+        record_validator_check(&fixture->rules, fixture->data, fixture->size);
+    if (has_passed) {
+        assert_int_equal(verdict.code, KAFKA_NONE);
+        assert_int_equal(verdict.batch_count, facts.verdict.batch_count);
+        assert_int_equal(verdict.is_idempotent, facts.verdict.is_idempotent);
+        assert_int_equal(verdict.is_transactional, facts.verdict.is_transactional);
+        assert_memory_equal(before, fixture->data, sizeof before);
+    }
+    pass_count += has_passed;
+    return verdict;
 }
 
 static void takes_a_good_batch(void **state)
@@ -58,7 +82,9 @@ static void takes_a_good_batch(void **state)
     (void)state;
     struct fixture fixture;
     set_up(&fixture);
+    pass_count = 0;
     const struct record_verdict verdict = check(&fixture);
+    assert_int_equal(pass_count, 1);
     assert_int_equal(verdict.code, KAFKA_NONE);
     assert_int_equal(verdict.batch_count, 1);
     assert_false(verdict.is_idempotent);
@@ -234,7 +260,9 @@ static void opens_compressed_batches(void **state)
         struct record_batch_writer writer;
         set_up(&fixture);
         pack(&fixture, (enum record_codec)codec);
+        pass_count = 0;
         assert_int_equal(check(&fixture).code, KAFKA_NONE);
+        assert_int_equal(pass_count, 1);
 
         store_u32(fixture.data + 57, 3); /* One record more than there are. */
         store_u32(fixture.data + 23, 2);

@@ -116,27 +116,47 @@ void segment_index_init(struct segment_index *index, struct heap *heap, int64_t 
     };
 }
 
-void segment_index_deinit(struct segment_index *index)
+static void give_pending(struct segment_index *index)
 {
     heap_give(index->heap, index->offset_pending);
     heap_give(index->heap, index->time_pending);
     index->offset_pending = NULL;
     index->time_pending = NULL;
+    index->pending_capacity = 0;
+}
+
+void segment_index_deinit(struct segment_index *index)
+{
+    give_pending(index);
     index->offset_pending_count = 0;
     index->time_pending_count = 0;
+}
+
+/* Without memory all stays as it is. */
+static void grow(struct segment_index *index, uint32_t capacity)
+{
+    uint8_t *offsets =
+        heap_resize(index->heap, index->offset_pending, (size_t)capacity * offset_entry_bytes);
+    if (offsets == NULL)
+        return;
+    index->offset_pending = offsets;
+    uint8_t *times =
+        heap_resize(index->heap, index->time_pending, (size_t)capacity * time_entry_bytes);
+    if (times == NULL)
+        return;
+    index->time_pending = times;
+    index->pending_capacity = capacity;
 }
 
 /* Room for one more entry of each kind, or false. */
 static bool make_room(struct segment_index *index)
 {
-    if (index->offset_pending == NULL)
-        index->offset_pending =
-            heap_take(index->heap, segment_index_pending_max * offset_entry_bytes);
-    if (index->time_pending == NULL)
-        index->time_pending = heap_take(index->heap, segment_index_pending_max * time_entry_bytes);
-    return index->offset_pending != NULL && index->time_pending != NULL &&
-           index->offset_pending_count < segment_index_pending_max &&
-           index->time_pending_count < segment_index_pending_max;
+    const uint32_t count = index->offset_pending_count > index->time_pending_count
+                               ? index->offset_pending_count
+                               : index->time_pending_count;
+    if (count == index->pending_capacity && count < segment_index_pending_max && !index->is_lent)
+        grow(index, count == 0 ? segment_index_pending_first : count * 2);
+    return count < index->pending_capacity;
 }
 
 static void add_time_entry(struct segment_index *index)
@@ -204,11 +224,26 @@ static void forget_front(uint8_t *bytes, uint32_t *pending_count, uint32_t count
         memmove(bytes, bytes + count * entry_bytes, *pending_count * entry_bytes);
 }
 
+void segment_index_lend(struct segment_index *index)
+{
+    assert(!index->is_lent);
+    if (index->offset_pending_count > 0 && index->pending_capacity < segment_index_pending_max)
+        grow(index, segment_index_pending_max); /* For what comes meanwhile. */
+    index->is_lent = true;
+}
+
 void segment_index_flushed(struct segment_index *index, uint32_t offset_count, uint32_t time_count)
 {
+    index->is_lent = false;
     forget_front(index->offset_pending, &index->offset_pending_count, offset_count,
                  offset_entry_bytes);
     forget_front(index->time_pending, &index->time_pending_count, time_count, time_entry_bytes);
     index->offset_count += offset_count;
     index->time_count += time_count;
+}
+
+void segment_index_rest(struct segment_index *index)
+{
+    if (index->offset_pending_count == 0 && index->time_pending_count == 0 && !index->is_lent)
+        give_pending(index);
 }

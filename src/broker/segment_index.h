@@ -9,7 +9,8 @@
  * batch of a segment has none. Entries are made here and wait in memory until the owner writes them
  * behind those already in the files. A missing entry is never wrong, only slower.
  *
- * Memory: two small buffers from the heap while entries wait. Shard: one owner.
+ * Memory: two buffers from the heap while entries wait, as large as they need; they do not move
+ * while they are being written. Shard: one owner.
  */
 #ifndef BROKER_SEGMENT_INDEX_H
 #define BROKER_SEGMENT_INDEX_H
@@ -22,6 +23,8 @@ enum {
     offset_entry_bytes = 8,
     time_entry_bytes = 12,
     segment_index_pending_max = 256, /* Entries of one kind. */
+    segment_index_pending_first =
+        8, /* For so many there is room at first, then for twice as many. */
 };
 
 struct offset_entry {
@@ -59,7 +62,9 @@ struct segment_index {
     uint32_t time_count;
     uint32_t offset_pending_count;
     uint32_t time_pending_count;
-    uint8_t *offset_pending; /* NULL: nothing has waited yet. */
+    uint32_t pending_capacity; /* Of each kind. */
+    bool is_lent; /* The entries that wait are being written: they stay where they are. */
+    uint8_t *offset_pending;
     uint8_t *time_pending;
 };
 
@@ -83,9 +88,14 @@ void segment_index_seal(struct segment_index *index);
 /* Whether so many entries wait that they should be written now. */
 bool segment_index_is_pending_full(const struct segment_index *index);
 
-/* The bytes that wait; once they are in the files, segment_index_flushed forgets so many. */
+/* The bytes that wait. segment_index_lend keeps them valid while entries are added, until
+ * segment_index_flushed says that so many are in the files, which forgets them; or none. */
 struct slice segment_index_pending_offsets(const struct segment_index *index);
 struct slice segment_index_pending_times(const struct segment_index *index);
+void segment_index_lend(struct segment_index *index);
 void segment_index_flushed(struct segment_index *index, uint32_t offset_count, uint32_t time_count);
+
+/* Batches will not come soon: gives back the room for entries, if none waits. */
+void segment_index_rest(struct segment_index *index);
 
 #endif

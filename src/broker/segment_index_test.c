@@ -82,9 +82,71 @@ static void does_without_memory(void **state)
     segment_index_deinit(&index);
 }
 
+static void add_entries(struct segment_index *index, uint32_t *next, uint32_t count)
+{
+    for (uint32_t end = *next + count; *next < end; ++*next)
+        segment_index_add(index, 10,
+                          (struct segment_index_batch){*next, 5 + *next, *next * 100, 100});
+}
+
+/* As little memory as the entries need, and none while nothing waits. */
+static void takes_memory_as_entries_wait(void **state)
+{
+    (void)state;
+    struct heap heap;
+    struct segment_index index;
+    uint32_t next = 0;
+    heap_init(&heap, (struct heap_options){.limit_bytes = 1 << 20});
+    segment_index_init(&index, &heap, 0);
+    add_entries(&index, &next, 3);
+    assert_int_equal(index.offset_pending_count, 2); /* The first batch has none. */
+    assert_true(heap.used_bytes < 300);
+    add_entries(&index, &next, segment_index_pending_max / 2 - 2);
+    assert_true(segment_index_is_pending_full(&index));
+    segment_index_flushed(&index, 120, 120);
+    assert_int_equal(index.offset_pending_count, 8);
+    assert_int_equal(offset_entry_decode(segment_index_pending_offsets(&index).data).position,
+                     121 * 100);
+    segment_index_rest(&index); /* Too early. */
+    segment_index_flushed(&index, 8, 8);
+    assert_int_equal(heap.block_count, 2);
+    segment_index_rest(&index);
+    assert_int_equal(heap.block_count, 0);
+    assert_int_equal(index.offset_count, segment_index_pending_max / 2);
+    segment_index_deinit(&index);
+}
+
+static void lent_entries_stay_where_they_are(void **state)
+{
+    (void)state;
+    struct heap heap;
+    struct segment_index index;
+    uint32_t next = 0;
+    heap_init(&heap, (struct heap_options){.limit_bytes = 1 << 20});
+    segment_index_init(&index, &heap, 0);
+    add_entries(&index, &next, 9);
+    segment_index_lend(&index);
+    const struct slice offsets = segment_index_pending_offsets(&index);
+    const struct slice times = segment_index_pending_times(&index);
+    add_entries(&index, &next, 100);
+    assert_ptr_equal(segment_index_pending_offsets(&index).data, offsets.data);
+    assert_ptr_equal(segment_index_pending_times(&index).data, times.data);
+    assert_int_equal(index.offset_pending_count, 108);
+    segment_index_flushed(&index, 0, 0); /* It failed. */
+    assert_int_equal(index.offset_pending_count, 108);
+    segment_index_lend(&index);
+    segment_index_rest(&index); /* Not while they are lent. */
+    segment_index_flushed(&index, 108, 108);
+    segment_index_rest(&index);
+    assert_int_equal(heap.block_count, 0);
+    segment_index_deinit(&index);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(finds_the_batch_at_or_before),
+                                       cmocka_unit_test(takes_memory_as_entries_wait),
+                                       cmocka_unit_test(lent_entries_stay_where_they_are),
                                        cmocka_unit_test(does_without_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 
 #include "base/assert.h"
 
-enum { hour_ms = 3600000, minute_ms = 60000, value_size_max = 4096 };
+enum { hour_ms = 3600000, minute_ms = 60000, value_size_max = 32768 };
 
 static const char *const cleanup_choices[] = {"compact", "delete", NULL};
 static const char *const compression_choices[] = {"uncompressed", "gzip",     "snappy", "lz4",
@@ -373,22 +373,39 @@ static bool check_list(const struct topic_config_row *row, struct slice value)
     return true;
 }
 
+static bool parse_pair(struct slice item, int64_t *partition, int64_t *broker_id)
+{
+    const uint8_t *colon = item.size == 0 ? NULL : memchr(item.data, ':', item.size);
+    return colon != NULL &&
+           parse_integer(slice_of(item.data, (size_t)(colon - item.data)), partition) &&
+           parse_integer(slice_skip(item, (size_t)(colon - item.data) + 1), broker_id);
+}
+
 /* A throttled-replicas list is "*" or partition:broker pairs. */
 static bool check_throttled(struct slice value)
 {
     struct slice item;
+    int64_t partition, broker_id;
     value = trim(value);
     if (value.size == 0 || slice_equal_text(value, "*"))
         return true;
-    while (next_item(&value, &item)) {
-        const uint8_t *colon = item.size == 0 ? NULL : memchr(item.data, ':', item.size);
-        int64_t number;
-        if (colon == NULL ||
-            !parse_integer(slice_of(item.data, (size_t)(colon - item.data)), &number) ||
-            !parse_integer(slice_skip(item, (size_t)(colon - item.data) + 1), &number))
+    while (next_item(&value, &item))
+        if (!parse_pair(item, &partition, &broker_id))
             return false;
-    }
     return true;
+}
+
+bool topic_config_throttles(struct slice replicas, int32_t partition, int32_t broker_id)
+{
+    struct slice item;
+    int64_t named_partition, named_broker;
+    if (slice_equal_text(trim(replicas), "*"))
+        return true;
+    while (next_item(&replicas, &item))
+        if (parse_pair(item, &named_partition, &named_broker) && named_partition == partition &&
+            named_broker == broker_id)
+            return true;
+    return false;
 }
 
 static bool is_fitting(const struct topic_config_row *row, struct slice value)

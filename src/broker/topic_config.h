@@ -125,6 +125,9 @@ topic_config_broker_key(const struct topic_config_row *row,
 struct slice topic_config_broker_default(const struct topic_config_row *row,
                                          const struct topic_config_source *source, char text[32]);
 
+/* Whether a list of throttled replicas names this broker's replica of the partition. */
+bool topic_config_throttles(struct slice replicas, int32_t partition, int32_t broker_id);
+
 /* Everything resolved. Entries with unknown names or wrong values are left out, as they come from
  * outside: their number is returned. */
 uint32_t topic_config_resolve(struct topic_config *config, const struct topic_config_source *source,

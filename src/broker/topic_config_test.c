@@ -159,6 +159,26 @@ static void wrong_values_get_a_reason(void **state)
     }
 }
 
+static void a_list_of_throttled_replicas_names_ours(void **state)
+{
+    (void)state;
+    const struct {
+        const char *list;
+        int32_t partition;
+        bool throttles; /* Broker 2's replica. */
+    } cases[] = {
+        {"", 0, false},       {"*", 0, true},        {" * ", 7, true},       {"0:2", 0, true},
+        {"0:2", 1, false},    {"0:1", 0, false},     {"2:0", 0, false},      {"0:22", 0, false},
+        {"0:1,1:2", 1, true}, {"0:1, 1:2", 1, true}, {"1:1,11:2", 1, false}, {"0", 0, false},
+        {"0:x,0:2", 0, true},
+    };
+    for (size_t index = 0; index < ARRAY_COUNT(cases); index++)
+        assert_int_equal(
+            topic_config_throttles(slice_from_text(cases[index].list), cases[index].partition, 2),
+            cases[index].throttles);
+    assert_false(topic_config_throttles(SLICE_NULL, 0, 2));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +188,7 @@ int main(void)
         cmocka_unit_test(a_topic_leaves_syncing_to_the_system),
         cmocka_unit_test(a_converted_default_is_printed_in_the_topics_unit),
         cmocka_unit_test(wrong_values_get_a_reason),
+        cmocka_unit_test(a_list_of_throttled_replicas_names_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 
 #include "base/assert.h"
 
-enum { text_size_max = 4096, port_max = 65535 };
+enum { text_size_max = 4096, port_max = 65535, log_dir_event_failure = 1 };
 
 /* ---- writing ---- */
 
@@ -208,6 +208,33 @@ struct slice znode_json_write_producer_ids(struct arena *arena,
     put(object, "broker", json_integer(block->broker_id));
     put(object, "block_start", number_as_text(block->first)); /* Strings, both. */
     put(object, "block_end", number_as_text(block->last));
+    return print(arena, object);
+}
+
+struct slice znode_json_write_log_dir_event(struct arena *arena, int32_t broker_id)
+{
+    json_t *object = json_object();
+    put(object, "version", json_integer(1));
+    put(object, "broker", json_integer(broker_id));
+    put(object, "event", json_integer(log_dir_event_failure));
+    return print(arena, object);
+}
+
+struct slice znode_json_write_reassignments(struct arena *arena,
+                                            const struct znode_reassignments *reassignments)
+{
+    json_t *object = json_object();
+    json_t *items = json_array();
+    for (uint32_t index = 0; index < reassignments->count; index++) {
+        const struct znode_reassignment *reassignment = &reassignments->items[index];
+        json_t *item = json_object();
+        put(item, "topic", text_of(reassignment->name.topic));
+        put(item, "partition", json_integer(reassignment->name.index));
+        put(item, "replicas", id_array(reassignment->replicas.ids, reassignment->replicas.count));
+        json_array_append_new(items, item);
+    }
+    put(object, "version", json_integer(1));
+    put(object, "partitions", items);
     return print(arena, object);
 }
 
@@ -625,6 +652,50 @@ enum err znode_json_read_partition_names(struct slice data, struct arena *arena,
     json_t *document = load(data);
     const json_t *items = json_object_get(document, "partitions");
     const enum err err = json_is_array(items) ? read_names(items, arena, names) : ERR_MALFORMED;
+    json_decref(document);
+    return err;
+}
+
+enum err znode_json_read_log_dir_event(struct slice data, int32_t *broker_id)
+{
+    json_t *document = load(data);
+    int32_t event = 0;
+    const bool is_read = get_int32(document, "broker", broker_id) &&
+                         get_int32(document, "event", &event) && event == log_dir_event_failure;
+    json_decref(document);
+    return is_read ? ERR_OK : ERR_MALFORMED;
+}
+
+static enum err read_reassignments(const json_t *items, struct arena *arena,
+                                   struct znode_reassignments *reassignments)
+{
+    const size_t count = json_array_size(items);
+    reassignments->items = arena_take_array(arena, count + 1, sizeof *reassignments->items);
+    if (reassignments->items == NULL)
+        return ERR_NO_MEMORY;
+    for (size_t index = 0; index < count; index++) {
+        struct znode_reassignment *reassignment = &reassignments->items[index];
+        const json_t *item = json_array_get(items, index);
+        enum err err = copy_text(item, "topic", arena, &reassignment->name.topic);
+        if (err == ERR_OK)
+            err = read_ids(json_object_get(item, "replicas"), arena, &reassignment->replicas);
+        if (err != ERR_OK)
+            return err;
+        if (!get_int32(item, "partition", &reassignment->name.index))
+            return ERR_MALFORMED;
+    }
+    reassignments->count = (uint32_t)count;
+    return ERR_OK;
+}
+
+enum err znode_json_read_reassignments(struct slice data, struct arena *arena,
+                                       struct znode_reassignments *reassignments)
+{
+    memset(reassignments, 0, sizeof *reassignments);
+    json_t *document = load(data);
+    const json_t *items = json_object_get(document, "partitions");
+    const enum err err =
+        json_is_array(items) ? read_reassignments(items, arena, reassignments) : ERR_MALFORMED;
     json_decref(document);
     return err;
 }

@@ -114,4 +114,22 @@ struct znode_partition_names {
 MUST_CHECK enum err znode_json_read_partition_names(struct slice data, struct arena *arena,
                                                     struct znode_partition_names *names);
 
+/* /log_dir_event_notification/<n>: a log directory of the broker has failed. */
+struct slice znode_json_write_log_dir_event(struct arena *arena, int32_t broker_id);
+MUST_CHECK enum err znode_json_read_log_dir_event(struct slice data, int32_t *broker_id);
+
+/* /admin/reassign_partitions, as tools before KIP-455 leave it. */
+struct znode_reassignment {
+    struct znode_partition_name name;
+    struct znode_replicas replicas;
+};
+struct znode_reassignments {
+    uint32_t count;
+    struct znode_reassignment *items;
+};
+struct slice znode_json_write_reassignments(struct arena *arena,
+                                            const struct znode_reassignments *reassignments);
+MUST_CHECK enum err znode_json_read_reassignments(struct slice data, struct arena *arena,
+                                                  struct znode_reassignments *reassignments);
+
 #endif

@@ -210,6 +210,38 @@ static void the_small_ones(void **state)
             &arena, &names),
         ERR_OK);
     assert_int_equal(names.items[0].index, 3);
+
+    int32_t broker_id;
+    assert_text(znode_json_write_log_dir_event(&arena, 4),
+                "{\"version\":1,\"broker\":4,\"event\":1}");
+    assert_int_equal(znode_json_read_log_dir_event(
+                         SLICE_LITERAL("{\"version\":1,\"broker\":4,\"event\":1}"), &broker_id),
+                     ERR_OK);
+    assert_int_equal(broker_id, 4);
+    assert_int_equal(znode_json_read_log_dir_event(
+                         SLICE_LITERAL("{\"version\":1,\"broker\":4,\"event\":2}"), &broker_id),
+                     ERR_MALFORMED);
+}
+
+static void reassignments(void **state)
+{
+    (void)state;
+    struct arena arena = fresh_arena();
+    int32_t ids[] = {3, 1};
+    struct znode_reassignment item = {{SLICE_LITERAL("t"), 5}, {2, ids}};
+    const struct znode_reassignments wanted = {1, &item};
+    const struct slice text = znode_json_write_reassignments(&arena, &wanted);
+    assert_text(text, "{\"version\":1,\"partitions\":[{\"topic\":\"t\",\"partition\":5,"
+                      "\"replicas\":[3,1]}]}");
+    struct znode_reassignments read;
+    assert_int_equal(znode_json_read_reassignments(text, &arena, &read), ERR_OK);
+    assert_int_equal(read.count, 1);
+    assert_int_equal(read.items[0].name.index, 5);
+    assert_int_equal(read.items[0].replicas.count, 2);
+    assert_int_equal(read.items[0].replicas.ids[1], 1);
+    assert_int_equal(znode_json_read_reassignments(
+                         SLICE_LITERAL("{\"partitions\":[{\"topic\":\"t\"}]}"), &arena, &read),
+                     ERR_MALFORMED);
 }
 
 static void read_all(struct slice data)
@@ -231,6 +263,8 @@ static void read_all(struct slice data)
     (void)!znode_json_read_feature(data, &feature);
     (void)!znode_json_read_producer_ids(data, &ids);
     (void)!znode_json_read_partition_names(data, &arena, &names);
+    struct znode_reassignments moves;
+    (void)!znode_json_read_reassignments(data, &arena, &moves);
     (void)!znode_json_read_partition(data, &arena, &partition);
     (void)!znode_json_read_cluster_id(data, &arena, &text);
     (void)!znode_json_read_config_change(data, &arena, &text);
@@ -277,6 +311,7 @@ int main(void)
         cmocka_unit_test(partition_states),
         cmocka_unit_test(configs_and_their_changes),
         cmocka_unit_test(the_small_ones),
+        cmocka_unit_test(reassignments),
         cmocka_unit_test(damaged_json_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,10 @@
+#define _XOPEN_SOURCE 700
 #include "cli/keeper_service.h"
 
+#include <limits.h>
 #include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum {
@@ -39,11 +43,18 @@ enum err keeper_service_init(struct keeper_service *keeper, struct heap *heap, s
 {
     *keeper = (struct keeper_service){0};
     const enum err err = keeper_config_load(&keeper->config, heap, diag, source);
+    char path[PATH_MAX];
+    if (realpath(source.file_name, path) != NULL &&
+        strlen(path) <= keeper_config_path_bytes_max) { /* Longer names are made of it. */
+        memcpy(keeper->file_path, path, strlen(path) + 1);
+        keeper->config.file_path = keeper->file_path;
+    }
     const struct passwd *user = getpwuid(geteuid());
     keeper->config.process_user = user == NULL ? NULL : user->pw_name;
     keeper->service = (struct service){
         .name = "keeper",
         .heap_bytes_max = (size_t)(keeper->config.memory_mib_max + slack_mib) * mib,
+        .connection_count_max = keeper_server_connection_count_max(&keeper->config),
         .start = start,
         .stop = stop,
         .end = end,

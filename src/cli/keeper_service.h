@@ -11,6 +11,7 @@
 struct keeper_service {
     struct service service;
     struct keeper_config config;
+    char file_path[keeper_path_bytes_max]; /* Of the configuration. */
     struct keeper_server *server;
 };
 

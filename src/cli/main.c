@@ -4,6 +4,7 @@
 #include "cli/options.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -117,22 +118,41 @@ static enum err add_embedded(struct program *program)
     return err;
 }
 
+static void tell_open_file_limit(struct program *program, uint64_t count_max)
+{
+    uint64_t connection_count_max = 0;
+    for (uint32_t index = 0; index < program->service_count; index++)
+        connection_count_max += program->services[index]->connection_count_max;
+    struct diag *diag = &program->sink.diag;
+    if (connection_count_max < count_max)
+        diag_info(diag, "at most %" PRIu64 " files and connections can be open", count_max);
+    else
+        diag_warn(diag,
+                  "at most %" PRIu64 " files and connections can be open, and the configuration "
+                  "lets %" PRIu64 " clients in; raise the limit (ulimit -n, or LimitNOFILE of the "
+                  "unit), or lower maxCnxns or max.connections",
+                  count_max, connection_count_max);
+}
+
 /* Connections and segments are open files; the lower limit is for programs that use select. */
-static void raise_open_file_limit(void)
+static void raise_open_file_limit(struct program *program)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
-    limit.rlim_cur = limit.rlim_max;
-    const int refused = setrlimit(RLIMIT_NOFILE, &limit);
-    (void)refused; /* Then the lower limit holds, and connections are shed at it. */
+    const struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+        limit = raised; /* Else the lower limit holds, and connections are shed at it. */
+    for (uint32_t index = 0; index < program->service_count; index++)
+        program->services[index]->handle_count_max = limit.rlim_cur;
+    tell_open_file_limit(program, limit.rlim_cur);
 }
 
 /* The keeper is the first to start and the last to stop: the broker's last words go to it. */
 static int run(struct program *program)
 {
     thread_block_signals();
-    raise_open_file_limit();
+    raise_open_file_limit(program);
     int status = exit_ok;
     const struct service_options service = {
         .io_choice = program->options.io_choice,

@@ -21,6 +21,7 @@ static void end(struct shard *shard, void *context)
 
 enum err service_start(struct service *service, struct heap *heap, struct service_options options)
 {
+    service->options = options;
     const struct thread_options thread = {
         .shard = {.name = service->name,
                   .heap_bytes_max = service->heap_bytes_max,

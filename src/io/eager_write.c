@@ -16,7 +16,7 @@ uint64_t eager_write_size(const struct io_op *op)
 
 bool eager_write_may(const struct eager_write *eager, const struct io_op *op, uint64_t now_ns)
 {
-    return !op->is_patient && eager->sync_count == 0 && now_ns >= eager->resume_ns &&
+    return !op->write.is_patient && eager->sync_count == 0 && now_ns >= eager->resume_ns &&
            eager_write_size(op) <= eager_write_bytes_max;
 }
 

@@ -27,7 +27,7 @@ static void only_small_writes_are_made_at_once(void **state)
     struct iovec vector = {"x", 1};
     struct io_op op = {.kind = IO_WRITE, .write = {.vectors = &vector, .vector_count = 1}};
     assert_true(eager_write_may(&eager, &op, 0));
-    op.is_patient = true;
+    op.write.is_patient = true;
     assert_false(eager_write_may(&eager, &op, 0));
 }
 

@@ -65,6 +65,9 @@ static void on_waited(struct io_op *op, int64_t result)
 
 int64_t io_wait(struct io *io, struct io_op *op)
 {
+    int64_t result;
+    if (io->world->act != NULL && io->world->act(io, op, &result))
+        return result;
     struct waited_op waited = {.op = *op};
     waited.op.done = on_waited;
     io_submit(io, &waited.op);

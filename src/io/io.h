@@ -83,8 +83,7 @@ enum io_kind {
 
 struct io_op {
     enum io_kind kind;
-    int32_t handle;  /* All but OPEN, RENAME, UNLINK, MKDIR, CONNECT, TIMER. */
-    bool is_patient; /* WRITE: nobody waits for it, so the loop need not make it itself. */
+    int32_t handle; /* All but OPEN, RENAME, UNLINK, MKDIR, CONNECT, TIMER. */
     void (*done)(struct io_op *op, int64_t result);
     union {
         struct {
@@ -100,8 +99,13 @@ struct io_op {
         struct {
             struct iovec *vectors; /* Keeps: until done; the world may change them. */
             uint32_t vector_count; /* At most io_vector_count_max. */
+            bool is_patient; /* WRITE: nobody waits for it, so the loop need not make it itself. */
             uint64_t offset;
         } write; /* WRITE SEND */
+        struct {
+            bool is_brief; /* Of a file to which little was written since the last one, and
+                              somebody waits for it: an idle loop may make it itself. */
+        } sync;            /* SYNC */
         struct {
             uint64_t offset;
             uint64_t size;
@@ -145,6 +149,8 @@ struct io_world {
     void (*entropy)(struct io *io, void *out, size_t size);
     int32_t (*listen)(struct io *io, struct io_address *address, uint32_t backlog);
     void (*shutdown)(struct io *io, int32_t handle);
+    void (*disown)(struct io *io, int32_t handle); /* NULL: it knows no sockets. */
+    int (*adopt)(struct io *io, int32_t handle);
     int (*resolve)(struct io *io, const char *host, uint16_t port, struct io_address *out);
     int (*list_directory)(struct io *io, const char *path,
                           void (*entry)(void *context, const char *name), void *context);
@@ -152,6 +158,9 @@ struct io_world {
     int (*lock)(struct io *io, int32_t handle);
     uint64_t (*disk_free_bytes)(struct io *io, const char *path);
     void (*fatal)(struct io *io, const char *line);
+    /* For io_wait: does op at once, waiting for the disk. False: only submit can do it. NULL: it
+     * can do all of them only. */
+    bool (*act)(struct io *io, struct io_op *op, int64_t *result);
     void (*deinit)(struct io *io);
 };
 
@@ -225,6 +234,20 @@ static inline void io_shutdown(struct io *io, int32_t handle)
     io->world->shutdown(io, handle);
 }
 
+/* A socket goes over to another shard of this process: its world forgets it, while nothing of it is
+ * in flight, and then the other one knows it. 0, or a negative errno: then it can only be closed.
+ */
+static inline void io_disown(struct io *io, int32_t handle)
+{
+    if (io->world->disown != NULL)
+        io->world->disown(io, handle);
+}
+
+static inline int io_adopt(struct io *io, int32_t handle)
+{
+    return io->world->adopt == NULL ? 0 : io->world->adopt(io, handle);
+}
+
 /* The address of a host name or literal; waits for the resolver, so at start only. 0 or a negative
  * errno. A null or empty host: the wildcard address. */
 static inline int io_resolve(struct io *io, const char *host, uint16_t port, struct io_address *out)
@@ -260,8 +283,8 @@ static inline uint64_t io_disk_free_bytes(struct io *io, const char *path)
  * the simulated one). Does not return. */
 _Noreturn void io_fatal(struct io *io, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* Submits op and runs the loop until it is done; at start and in tools only, never from a done
- * callback. Result as for done. */
+/* Does op and waits until it is done; others may be done meanwhile. At start and in tools only,
+ * never from a done callback. Result as for done. */
 int64_t io_wait(struct io *io, struct io_op *op);
 
 #endif

@@ -7,12 +7,14 @@
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -351,4 +353,80 @@ bool io_posix_skip_written(struct io_op *op, size_t moved)
     op->write.vectors->iov_base = (uint8_t *)op->write.vectors->iov_base + moved;
     op->write.vectors->iov_len -= moved;
     return true;
+}
+
+/* Actions. */
+
+static int64_t result_of(ssize_t returned)
+{
+    return returned < 0 ? -errno : returned;
+}
+
+static int64_t read_some(const struct io_op *op)
+{
+    for (;;) {
+        const ssize_t size =
+            pread(op->handle, op->read.data, op->read.size, (off_t)op->read.offset);
+        if (size >= 0 || errno != EINTR)
+            return result_of(size);
+    }
+}
+
+static int64_t write_all(struct io_op *op)
+{
+    uint64_t moved = 0;
+    while (io_posix_skip_written(op, 0)) {
+        const ssize_t size = pwritev(op->handle, op->write.vectors, (int)op->write.vector_count,
+                                     (off_t)(op->write.offset + moved));
+        if (size < 0 && errno == EINTR)
+            continue;
+        if (size <= 0)
+            return size < 0 ? -errno : -EIO;
+        moved += (uint64_t)size;
+        io_posix_skip_written(op, (size_t)size);
+    }
+    return (int64_t)moved;
+}
+
+static int64_t act_on_path(const struct io_op *op)
+{
+    const char *path = op->path.path;
+    const bool is_directory = (op->path.flags & IO_OPEN_DIRECTORY) != 0;
+    if (op->kind == IO_OPEN)
+        return result_of(open(path, io_posix_open_flags(op->path.flags), 0644));
+    if (op->kind == IO_RENAME)
+        return result_of(rename(path, op->path.path_to));
+    if (op->kind == IO_UNLINK)
+        return result_of(is_directory ? rmdir(path) : unlink(path));
+    return result_of(mkdir(path, 0755));
+}
+
+bool io_posix_act(struct io_op *op, int64_t *result)
+{
+    switch (op->kind) {
+    case IO_OPEN:
+    case IO_RENAME:
+    case IO_UNLINK:
+    case IO_MKDIR: *result = act_on_path(op); return true;
+    case IO_READ: *result = read_some(op); return true;
+    case IO_WRITE: *result = write_all(op); return true;
+    case IO_SYNC:
+        *result = result_of(io_posix_is_directory(op->handle) ? fsync(op->handle)
+                                                              : fdatasync(op->handle));
+        return true;
+    case IO_ALLOCATE:
+        *result = -posix_fallocate(op->handle, (off_t)op->range.offset, (off_t)op->range.size);
+        return true;
+    case IO_TRUNCATE:
+        *result = result_of(ftruncate(op->handle, (off_t)op->range.offset));
+        return true;
+    case IO_CLOSE: *result = result_of(close(op->handle)); return true;
+    case IO_SEND_FILE:
+    case IO_ACCEPT:
+    case IO_CONNECT:
+    case IO_RECV:
+    case IO_SEND:
+    case IO_TIMER: break;
+    }
+    return false;
 }

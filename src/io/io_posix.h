@@ -60,6 +60,9 @@ bool io_posix_is_directory(int32_t handle);
 void io_posix_shed(int32_t listener, int *spare);
 int io_posix_spare_open(void);
 
+/* Does op at once; from any thread, touching nothing else. False: it is none of a file's. */
+bool io_posix_act(struct io_op *op, int64_t *result);
+
 /* Drops the first `moved` bytes from the vectors of a WRITE, SEND or SEND_FILE; all gone: false. */
 bool io_posix_skip_written(struct io_op *op, size_t moved);
 

@@ -263,6 +263,57 @@ static void names_are_made_moved_and_removed(void **state)
     assert_int_equal(io_file_info(fixture->io, path_of(fixture, "sub"), &info), -ENOENT);
 }
 
+static int64_t sync_briefly(struct fixture *fixture, int32_t handle)
+{
+    struct recorded sync = {.op = {.kind = IO_SYNC, .handle = handle}};
+    sync.op.sync.is_brief = true;
+    start(fixture, &sync);
+    return finish(fixture, &sync);
+}
+
+/* By whomever they are made. */
+static void brief_syncs_end(void **state)
+{
+    struct fixture *fixture = *state;
+    const int32_t handle = open_file(fixture, "file", IO_OPEN_WRITE | IO_OPEN_CREATE);
+    for (uint32_t round = 0; round < 50; round++) {
+        assert_int_equal(write_text(fixture, handle, "colony", 6 * round), 6);
+        assert_int_equal(sync_briefly(fixture, handle), 0);
+    }
+    int ends[2]; /* Which cannot be synced. */
+    assert_int_equal(pipe(ends), 0);
+    for (uint32_t round = 0; round < 5; round++)
+        assert_int_equal(sync_briefly(fixture, ends[1]), -EINVAL);
+    close_handle(fixture, ends[0]);
+    close_handle(fixture, ends[1]);
+    close_handle(fixture, handle);
+}
+
+/* Which is due at once. */
+static int64_t wait_for_timer(struct fixture *fixture)
+{
+    struct recorded timer = {.op = {.kind = IO_TIMER, .handle = io_handle_none}};
+    start(fixture, &timer);
+    return finish(fixture, &timer);
+}
+
+/* A loop that is never idle hands it over. */
+static void a_busy_loop_has_its_brief_sync_made(void **state)
+{
+    struct fixture *fixture = *state;
+    const int32_t handle = open_file(fixture, "file", IO_OPEN_WRITE | IO_OPEN_CREATE);
+    for (uint32_t round = 0; round < 20; round++) {
+        struct recorded sync = {.op = {.kind = IO_SYNC, .handle = handle}};
+        sync.op.sync.is_brief = true;
+        assert_int_equal(write_text(fixture, handle, "colony", 6 * round), 6);
+        start(fixture, &sync);
+        while (sync.done_count == 0)
+            assert_int_equal(wait_for_timer(fixture), 0);
+        assert_int_equal(sync.result, 0);
+    }
+    close_handle(fixture, handle);
+}
+
 /* The lock that java.nio's FileChannel takes. */
 static int lock_as_a_jvm(const char *path)
 {
@@ -659,29 +710,44 @@ static void a_file_range_is_sent(void **state)
     close_handle(fixture, file);
 }
 
-/* Bytes in front, few or more than the socket takes at once. */
+static void send_with_front(struct fixture *fixture, const struct pair *pair, uint64_t front_size,
+                            struct io_op range)
+{
+    uint8_t *front = heap_take(&fixture->heap, front_size);
+    for (uint32_t index = 0; index < front_size; index++)
+        front[index] = byte_of_file(index);
+    struct iovec vectors[] = {{front, 3}, {front + 3, front_size - 3}};
+    struct recorded send;
+    prepare_send_file(&send, pair->server, range.send_file.file, range.send_file.offset,
+                      range.send_file.size);
+    send.op.send_file.vectors = vectors;
+    send.op.send_file.vector_count = ARRAY_COUNT(vectors);
+    start(fixture, &send);
+    receive_and_compare(fixture, pair->client, 0, front_size);
+    receive_and_compare(fixture, pair->client, range.send_file.offset, range.send_file.size);
+    assert_int_equal(finish(fixture, &send), front_size + range.send_file.size);
+    heap_give(&fixture->heap, front);
+}
+
+/* Bytes in front, few or more than the socket takes at once; a file range that is copied, and one
+ * that is not. */
 static void bytes_go_in_front_of_a_file_range(void **state)
 {
     struct fixture *fixture = *state;
     const int32_t file = make_big_file(fixture);
     struct pair pair = {0};
     open_pair(fixture, &pair);
-    uint8_t *front = heap_take(&fixture->heap, big_file_bytes);
-    for (uint32_t index = 0; index < big_file_bytes; index++)
-        front[index] = byte_of_file(index);
-    const size_t sizes[] = {10, big_file_bytes};
-    for (size_t round = 0; round < ARRAY_COUNT(sizes); round++) {
-        struct iovec vectors[] = {{front, 3}, {front + 3, sizes[round] - 3}};
-        struct recorded send;
-        prepare_send_file(&send, pair.server, file, 99, 100000);
-        send.op.send_file.vectors = vectors;
-        send.op.send_file.vector_count = ARRAY_COUNT(vectors);
-        start(fixture, &send);
-        receive_and_compare(fixture, pair.client, 0, sizes[round]);
-        receive_and_compare(fixture, pair.client, 99, 100000);
-        assert_int_equal(finish(fixture, &send), sizes[round] + 100000);
+    const uint64_t fronts[] = {10, big_file_bytes};
+    const uint64_t sizes[] = {1, 5000, 64 * 1024, 100000};
+    for (size_t front = 0; front < ARRAY_COUNT(fronts); front++) {
+        for (size_t size = 0; size < ARRAY_COUNT(sizes); size++) {
+            struct io_op range = {.handle = 0};
+            range.send_file.file = file;
+            range.send_file.offset = 99;
+            range.send_file.size = sizes[size];
+            send_with_front(fixture, &pair, fronts[front], range);
+        }
     }
-    heap_give(&fixture->heap, front);
     close_handle(fixture, file);
     close_pair(fixture, &pair);
 }
@@ -917,6 +983,8 @@ int main(void)
         WORLD_TEST(a_file_is_written_and_read),
         WORLD_TEST(many_vectors_are_written_in_order),
         WORLD_TEST(a_file_is_extended_and_cut),
+        WORLD_TEST(brief_syncs_end),
+        WORLD_TEST(a_busy_loop_has_its_brief_sync_made),
         WORLD_TEST(names_are_made_moved_and_removed),
         WORLD_TEST(a_lock_excludes_others),
         WORLD_TEST(more_file_operations_than_any_queue_has_room_for),

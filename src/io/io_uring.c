@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "io/io_uring.h"
 
+#include "io/eager_sync.h"
 #include "io/eager_write.h"
 #include "io/io_posix.h"
 #include "io/send_file.h"
@@ -27,8 +28,11 @@ struct uring {
     struct diag *diag;
     struct timer_heap timers;
     struct eager_write eager;
-    struct list ready;   /* Ops that go on in the next run without the kernel. */
-    struct list backlog; /* Ops for which the submission ring had no room. */
+    struct eager_sync eager_sync;
+    struct list syncs;         /* Brief ones that the loop may make itself, */
+    uint32_t sync_round_count; /* and for how long they have waited. */
+    struct list ready;         /* Ops that go on in the next run without the kernel. */
+    struct list backlog;       /* Ops for which the submission ring had no room. */
     uint64_t now_ns;
     uint64_t in_flight; /* Submitted entries whose completions have not come. */
     uint64_t wake_value;
@@ -61,6 +65,7 @@ struct __attribute__((may_alias)) slot {
             int socket;
         } peer;                     /* ACCEPT CONNECT */
         struct send_file send_file; /* SEND_FILE */
+        uint64_t sync_begin_ns;     /* SYNC that is brief; 0: another. */
         struct timer_node timer;    /* TIMER */
     };
     union {
@@ -184,8 +189,9 @@ static void prepare(struct io_uring_sqe *entry, struct io_op *op)
                              op->write.offset + op->moved);
         break;
     case IO_SYNC:
-        io_uring_prep_fsync(entry, op->handle,
-                            io_posix_is_directory(op->handle) ? 0 : IORING_FSYNC_DATASYNC);
+        io_uring_prep_fsync(
+            entry, op->handle,
+            op->sync.is_brief || !io_posix_is_directory(op->handle) ? IORING_FSYNC_DATASYNC : 0);
         break;
     case IO_ALLOCATE:
         io_uring_prep_fallocate(entry, op->handle, 0, (off_t)op->range.offset,
@@ -294,16 +300,36 @@ static void start_truncate(struct uring *uring, struct io_op *op)
 static void start_write(struct uring *uring, struct io_op *op)
 {
     assert(op->write.vector_count > 0 && op->write.vector_count <= io_vector_count_max);
+    if (op->write.is_patient)
+        eager_sync_note_patient_write(&uring->eager_sync, uring->now_ns);
     if (eager_write_try(&uring->eager, op))
         finish_later(uring, op, (int64_t)eager_write_size(op));
     else
         act(uring, op);
 }
 
-static void start_sync(struct uring *uring, struct io_op *op)
+static void hand_over_sync(struct uring *uring, struct io_op *op)
 {
     uring->eager.sync_count++;
+    if (op->sync.is_brief)
+        slot_of(op)->sync_begin_ns = io_posix_now_ns();
     act(uring, op);
+}
+
+static bool may_sync_by_loop(const struct uring *uring)
+{
+    return uring->eager.sync_count == 0 && eager_sync_may(&uring->eager_sync, uring->now_ns);
+}
+
+static void start_sync(struct uring *uring, struct io_op *op)
+{
+    if (!op->sync.is_brief || !may_sync_by_loop(uring)) {
+        hand_over_sync(uring, op);
+        return;
+    }
+    if (list_empty(&uring->syncs))
+        uring->sync_round_count = 0;
+    list_push(&uring->syncs, &op->link);
 }
 
 static void submit(struct io *io, struct io_op *op)
@@ -432,6 +458,10 @@ static void on_synced(struct uring *uring, struct io_op *op, int result)
 {
     assert(uring->eager.sync_count > 0);
     uring->eager.sync_count--;
+    if (op->sync.is_brief)
+        eager_sync_note(&uring->eager_sync,
+                        (struct eager_sync_time){.begin_ns = slot_of(op)->sync_begin_ns,
+                                                 .end_ns = io_posix_now_ns()});
     finish(uring, op, result);
 }
 
@@ -544,7 +574,7 @@ static void expire_timers(struct uring *uring)
 
 static uint64_t wait_limit_ns(const struct uring *uring, uint64_t wait_ns)
 {
-    if (!list_empty(&uring->ready) || !list_empty(&uring->backlog))
+    if (!list_empty(&uring->ready) || !list_empty(&uring->backlog) || !list_empty(&uring->syncs))
         return 0;
     const struct timer_node *first = uring->timers.root;
     if (first == NULL)
@@ -552,6 +582,45 @@ static uint64_t wait_limit_ns(const struct uring *uring, uint64_t wait_ns)
     if (first->deadline_ns <= uring->now_ns + 1) /* See io_next_round_ns. */
         return 0;
     return min_u64(wait_ns, first->deadline_ns - uring->now_ns);
+}
+
+/* Nothing is to be submitted, and nothing has come. */
+static bool is_idle(const struct uring *uring)
+{
+    return list_empty(&uring->ready) && list_empty(&uring->backlog) &&
+           io_uring_sq_ready(&uring->ring) == 0 && io_uring_cq_ready(&uring->ring) == 0;
+}
+
+static void sync_by_loop(struct uring *uring, struct io_op *op)
+{
+    struct eager_sync_time time = {.begin_ns = io_posix_now_ns(), .is_by_loop = true};
+    const int64_t result = fdatasync(op->handle) == 0 ? 0 : -errno;
+    time.end_ns = io_posix_now_ns();
+    uring->now_ns = time.end_ns;
+    eager_sync_note(&uring->eager_sync, time);
+    if (result == -EINTR)
+        hand_over_sync(uring, op);
+    else
+        finish(uring, op, result);
+}
+
+/* Of the syncs that wait for a quiet moment: what was submitted with them has left by now. */
+static void go_on_with_syncs(struct uring *uring)
+{
+    struct list syncs;
+    uring->sync_round_count++;
+    if (!is_idle(uring) && uring->sync_round_count < eager_sync_round_max)
+        return;
+    list_init(&syncs);
+    list_splice(&syncs, &uring->syncs);
+    for (struct list *link = list_pop(&syncs); link != NULL; link = list_pop(&syncs)) {
+        struct io_op *op = CONTAINER_OF(link, struct io_op, link);
+        if (is_idle(uring) && may_sync_by_loop(uring))
+            sync_by_loop(uring, op);
+        else
+            hand_over_sync(uring, op);
+    }
+    expire_timers(uring); /* Whoever waited for them goes on. */
 }
 
 /* The one system call of a loop. */
@@ -590,6 +659,8 @@ static void run(struct io *io, uint64_t wait_ns)
         uring); /* Before the timers: after a pause, bytes that came save their timeouts. */
     expire_timers(uring);
     go_on_with_ready(uring); /* What was submitted just now need not wait for the next round. */
+    if (!list_empty(&uring->syncs))
+        go_on_with_syncs(uring);
 }
 
 static void wake(struct io *io)
@@ -603,6 +674,14 @@ static void wake(struct io *io)
 static uint64_t now_ns(struct io *io)
 {
     return uring_of(io)->now_ns;
+}
+
+static bool act_now(struct io *io, struct io_op *op, int64_t *result)
+{
+    if (!io_posix_act(op, result))
+        return false;
+    uring_of(io)->now_ns = io_posix_now_ns();
+    return true;
 }
 
 _Noreturn static void fatal(struct io *io, const char *line)
@@ -664,6 +743,7 @@ static const struct io_world uring_world = {
     .lock = io_posix_lock,
     .disk_free_bytes = io_posix_disk_free_bytes,
     .fatal = fatal,
+    .act = act_now,
     .deinit = deinit,
 };
 
@@ -728,6 +808,7 @@ int io_uring_world_create(struct io **io, struct heap *heap, struct diag *diag)
     uring->now_ns = io_posix_now_ns();
     list_init(&uring->ready);
     list_init(&uring->backlog);
+    list_init(&uring->syncs);
 
     int result = open_handles(uring);
     if (result == 0)

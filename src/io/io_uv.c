@@ -108,32 +108,6 @@ static int64_t result_of(ssize_t returned)
 
 /* Files: this part runs in the thread pool and touches nothing but its op. */
 
-static int64_t read_some(const struct io_op *op)
-{
-    for (;;) {
-        const ssize_t size =
-            pread(op->handle, op->read.data, op->read.size, (off_t)op->read.offset);
-        if (size >= 0 || errno != EINTR)
-            return result_of(size);
-    }
-}
-
-static int64_t write_all(struct io_op *op)
-{
-    uint64_t moved = 0;
-    while (io_posix_skip_written(op, 0)) {
-        const ssize_t size = pwritev(op->handle, op->write.vectors, (int)op->write.vector_count,
-                                     (off_t)(op->write.offset + moved));
-        if (size < 0 && errno == EINTR)
-            continue;
-        if (size <= 0)
-            return size < 0 ? -errno : -EIO;
-        moved += (uint64_t)size;
-        io_posix_skip_written(op, (size_t)size);
-    }
-    return (int64_t)moved;
-}
-
 static int64_t warm_range(struct io_op *op)
 {
     uint8_t bytes[warm_step_bytes];
@@ -147,44 +121,14 @@ static int64_t warm_range(struct io_op *op)
     return 0;
 }
 
-static int64_t act_on_path(const struct io_op *op)
-{
-    const char *path = op->path.path;
-    const bool is_directory = (op->path.flags & IO_OPEN_DIRECTORY) != 0;
-    if (op->kind == IO_OPEN)
-        return result_of(open(path, io_posix_open_flags(op->path.flags), 0644));
-    if (op->kind == IO_RENAME)
-        return result_of(rename(path, op->path.path_to));
-    if (op->kind == IO_UNLINK)
-        return result_of(is_directory ? rmdir(path) : unlink(path));
-    return result_of(mkdir(path, 0755));
-}
-
 static int64_t act_on_file(struct io_op *op)
 {
-    switch (op->kind) {
-    case IO_OPEN:
-    case IO_RENAME:
-    case IO_UNLINK:
-    case IO_MKDIR: return act_on_path(op);
-    case IO_READ: return read_some(op);
-    case IO_WRITE: return write_all(op);
-    case IO_SYNC:
-        return result_of(io_posix_is_directory(op->handle) ? fsync(op->handle)
-                                                           : fdatasync(op->handle));
-    case IO_ALLOCATE:
-        return -posix_fallocate(op->handle, (off_t)op->range.offset, (off_t)op->range.size);
-    case IO_TRUNCATE: return result_of(ftruncate(op->handle, (off_t)op->range.offset));
-    case IO_CLOSE: return result_of(close(op->handle));
-    case IO_SEND_FILE: return warm_range(op);
-    case IO_ACCEPT:
-    case IO_CONNECT:
-    case IO_RECV:
-    case IO_SEND:
-    case IO_TIMER: break;
-    }
-    assert(false);
-    return -EINVAL;
+    int64_t result = -EINVAL;
+    if (op->kind == IO_SEND_FILE)
+        return warm_range(op);
+    const bool is_done = io_posix_act(op, &result);
+    assert(is_done);
+    return result;
 }
 
 static void run_job(uv_work_t *work)
@@ -705,6 +649,27 @@ static int32_t listen_on(struct io *io, struct io_address *address, uint32_t bac
     return handle < 0 ? handle : adopt_socket(uv_of(io), handle);
 }
 
+static void disown(struct io *io, int32_t handle)
+{
+    const struct uv_socket *socket = socket_of(uv_of(io), handle);
+    assert(socket != NULL && socket->input == NULL && socket->output == NULL);
+    remove_socket(uv_of(io), handle);
+}
+
+static int adopt(struct io *io, int32_t handle)
+{
+    return add_socket(uv_of(io), handle);
+}
+
+static bool act(struct io *io, struct io_op *op, int64_t *result)
+{
+    struct uv *uv = uv_of(io);
+    if ((op->kind == IO_CLOSE && socket_of(uv, op->handle) != NULL) || !io_posix_act(op, result))
+        return false;
+    uv->now_ns = io_posix_now_ns();
+    return true;
+}
+
 _Noreturn static void fatal(struct io *io, const char *line)
 {
     io_posix_fatal(uv_of(io)->diag, line);
@@ -747,12 +712,15 @@ static const struct io_world uv_world = {
     .entropy = io_posix_entropy,
     .listen = listen_on,
     .shutdown = io_posix_shutdown,
+    .disown = disown,
+    .adopt = adopt,
     .resolve = io_posix_resolve,
     .list_directory = io_posix_list_directory,
     .file_info = io_posix_file_info,
     .lock = io_posix_lock,
     .disk_free_bytes = io_posix_disk_free_bytes,
     .fatal = fatal,
+    .act = act,
     .deinit = deinit,
 };
 

@@ -1,6 +1,6 @@
 /* One IO_SEND_FILE in progress: after the bytes in front, ranges that lie in the page cache go to
- * the socket by sendfile(2); cold ranges are first read into the page cache off the loop, so that
- * the loop never waits for a disk.
+ * the socket by sendfile(2), short ones by a copy; cold ranges are first read into the page cache
+ * off the loop, so that the loop never waits for a disk.
  *
  * The world calls send_file_step when the op starts and after each thing that it asked for; a step
  * does a bounded amount of work.

@@ -8,7 +8,7 @@
 static const uint64_t queued_bytes_max_default = 64u << 20;
 
 /* While more is being written a sync waits for it, but not for more writes than this. */
-enum { writes_per_sync_max = 4 };
+enum { writes_per_sync_max = 4, brief_bytes_max = 64 * 1024 };
 
 static struct journal_segment *segment_of(struct list *link)
 {
@@ -38,7 +38,7 @@ void journal_init(struct journal *journal, struct journal_disk *disk,
 
 void journal_deinit(struct journal *journal)
 {
-    assert(journal->writer == NULL && journal->step == JOURNAL_IDLE);
+    assert(!journal_is_in_flight(journal));
     while (!list_empty(&journal->segments))
         journal_segment_give(segment_of(journal->segments.next));
 }
@@ -83,6 +83,19 @@ static void insert_segment(struct journal *journal, struct journal_segment *segm
     journal->segment_count++;
 }
 
+enum err journal_load_name(struct journal *journal, const char *name)
+{
+    uint64_t base;
+    assert(!journal->is_started);
+    if (!journal_naming_parse(&journal->options.naming, name, &base))
+        return ERR_OK;
+    struct journal_segment *segment = journal_segment_take(journal, base);
+    if (segment == NULL)
+        return ERR_NO_MEMORY;
+    insert_segment(journal, segment);
+    return ERR_OK;
+}
+
 struct loading {
     struct journal *journal;
     enum err err;
@@ -91,15 +104,8 @@ struct loading {
 static void on_entry(void *context, const char *name)
 {
     struct loading *loading = context;
-    struct journal *journal = loading->journal;
-    uint64_t base;
-    if (!journal_naming_parse(&journal->options.naming, name, &base))
-        return;
-    struct journal_segment *segment = journal_segment_take(journal, base);
-    if (segment == NULL)
-        loading->err = ERR_NO_MEMORY;
-    else
-        insert_segment(journal, segment);
+    if (loading->err == ERR_OK)
+        loading->err = journal_load_name(loading->journal, name);
 }
 
 static enum err load_size(struct journal_segment *segment)
@@ -118,6 +124,16 @@ static enum err load_size(struct journal_segment *segment)
     return ERR_OK;
 }
 
+enum err journal_load_sizes(struct journal *journal)
+{
+    list_each (link, &journal->segments) {
+        const enum err err = load_size(segment_of(link));
+        if (err != ERR_OK)
+            return err;
+    }
+    return ERR_OK;
+}
+
 enum err journal_load(struct journal *journal)
 {
     struct loading loading = {.journal = journal, .err = ERR_OK};
@@ -126,11 +142,7 @@ enum err journal_load(struct journal *journal)
         io_list_directory(journal->disk->io, journal->options.path, on_entry, &loading);
     if (result < 0)
         return err_from_errno(result);
-    list_each (link, &journal->segments) {
-        if (loading.err == ERR_OK)
-            loading.err = load_size(segment_of(link));
-    }
-    return loading.err;
+    return loading.err == ERR_OK ? journal_load_sizes(journal) : loading.err;
 }
 
 struct journal_position journal_end(const struct journal *journal)
@@ -163,12 +175,15 @@ static bool is_reached(const struct journal *journal, struct journal_position po
     return segment->is_entry_durable && segment->durable_bytes >= position.offset;
 }
 
+static bool is_after(struct journal_position one, struct journal_position other)
+{
+    return one.base != other.base ? one.base > other.base : one.offset > other.offset;
+}
+
 static void want_sync(struct journal *journal, struct journal_position position)
 {
-    struct journal_position *wanted = &journal->sync_wanted;
-    if (position.base > wanted->base ||
-        (position.base == wanted->base && position.offset > wanted->offset))
-        *wanted = position;
+    if (is_after(position, journal->sync_wanted))
+        journal->sync_wanted = position;
 }
 
 static bool is_durable(const struct journal_segment *segment)
@@ -191,15 +206,25 @@ bool journal_may_create(const struct journal_segment *segment)
            CONTAINER_OF(before, struct journal_segment, link)->is_entry_durable;
 }
 
+static bool is_cut(const struct journal_request *request)
+{
+    return request->kind == JOURNAL_TRUNCATE || request->kind == JOURNAL_CLEAR;
+}
+
 bool journal_may_write(const struct journal *journal)
 {
-    return list_empty(&journal->structural) ||
-           request_of(journal->structural.next)->kind != JOURNAL_TRUNCATE;
+    return list_empty(&journal->structural) || !is_cut(request_of(journal->structural.next));
 }
 
 /* ---- The control operation: syncs, truncations and drops, one at a time. ---- */
 
 static void on_control(struct io_op *op, int64_t result);
+
+static bool is_syncing(enum journal_step step)
+{
+    return step == JOURNAL_SYNC_FILE || step == JOURNAL_SYNC_DIRECTORY ||
+           step == JOURNAL_SYNC_TRUNCATED;
+}
 
 static void submit_control(struct journal *journal, enum journal_step step, struct io_op op)
 {
@@ -207,6 +232,7 @@ static void submit_control(struct journal *journal, enum journal_step step, stru
     journal->step = step;
     journal->control_op = op;
     journal->control_op.done = on_control;
+    journal->disk->sync_count += is_syncing(step);
     io_submit(journal->disk->io, &journal->control_op);
 }
 
@@ -236,16 +262,28 @@ static void submit_handle(struct journal *journal, enum journal_step step, enum 
     submit_control(journal, step, (struct io_op){.kind = kind, .handle = handle});
 }
 
+/* One append waits for it, as one did for the last: nobody else is at work. */
+static bool is_brief(const struct journal *journal, const struct journal_segment *segment)
+{
+    const struct list *first = journal->unsynced.next;
+    const bool is_single = first != &journal->unsynced && first->next == &journal->unsynced;
+    return is_single && journal->synced_count_last <= 1 && segment->is_entry_durable &&
+           segment->written_bytes - segment->durable_bytes <= brief_bytes_max;
+}
+
 /* The segment's handle is open: syncs it, or cuts it. */
 static void use_file(struct journal *journal)
 {
     struct journal_segment *segment = journal->control_segment;
-    const bool is_cut = !journal_may_write(journal) && !journal->is_sync_turn;
-    if (!is_cut) {
+    const bool is_sync = journal_may_write(journal) || journal->is_sync_turn;
+    if (is_sync) {
         journal->control_bytes = segment->written_bytes;
         journal->writes_since_sync = 0;
         journal->sync_started_ns = io_now_ns(journal->disk->io);
-        submit_handle(journal, JOURNAL_SYNC_FILE, IO_SYNC, segment->handle);
+        submit_control(journal, JOURNAL_SYNC_FILE,
+                       (struct io_op){.kind = IO_SYNC,
+                                      .handle = segment->handle,
+                                      .sync = {.is_brief = is_brief(journal, segment)}});
         return;
     }
     const uint64_t offset = request_of(journal->structural.next)->position.offset;
@@ -266,8 +304,13 @@ static void open_file(struct journal *journal, struct journal_segment *segment)
     journal->control_segment = segment;
     journal->step = JOURNAL_OPEN_FILE;
     journal->control_open.done = on_open_file;
-    if (journal_segment_open(segment, &journal->control_open))
-        use_file(journal);
+    if (segment->handle == io_handle_none) {
+        const bool is_open = journal_segment_open(segment, &journal->control_open);
+        assert(!is_open);
+        return;
+    }
+    segment->users++; /* But it is nothing to keep the file open for longer. */
+    use_file(journal);
 }
 
 /* While a write is coming that can share the sync, the sync waits. */
@@ -310,7 +353,7 @@ static void start_sync(struct journal *journal)
     struct journal_segment *segment = journal->durable_segment;
     journal->is_sync_turn = true;
     journal->control_segment = segment;
-    if (segment->written_bytes > segment->durable_bytes)
+    if (segment->written_bytes > segment->durable_bytes || segment->is_size_in_doubt)
         open_file(journal, segment);
     else
         open_directory(journal);
@@ -337,11 +380,13 @@ static void remove_file(struct journal *journal, struct journal_segment *segment
 }
 
 static bool is_cut_away(const struct journal *journal, const struct journal_segment *segment,
-                        struct journal_position position)
+                        const struct journal_request *request)
 {
-    if (segment->base != position.base)
-        return segment->base > position.base;
-    return position.offset < journal->options.header.size;
+    if (request->kind == JOURNAL_CLEAR)
+        return true;
+    if (segment->base != request->position.base)
+        return segment->base > request->position.base;
+    return request->position.offset < journal->options.header.size;
 }
 
 static void poll_users(struct journal *journal)
@@ -353,8 +398,9 @@ static void poll_users(struct journal *journal)
 
 /* Starts the next operation of a truncation, or waits for something. True: nothing is left to do.
  */
-static bool is_truncated(struct journal *journal, struct journal_position position)
+static bool is_truncated(struct journal *journal, const struct journal_request *request)
 {
+    const struct journal_position position = request->position;
     if (journal->writer != NULL)
         return false;
     struct journal_segment *last = journal_segment_last(journal);
@@ -364,13 +410,13 @@ static bool is_truncated(struct journal *journal, struct journal_position positi
     }
     if (last == NULL)
         return true;
-    if (is_cut_away(journal, last, position)) {
+    if (is_cut_away(journal, last, request)) {
         remove_file(journal, last, false);
         return false;
     }
     if (last->base < position.base)
         return true; /* The position's own segment kept nothing and is gone. */
-    if (position.offset >= last->allocated_bytes)
+    if (position.offset >= last->allocated_bytes && !last->is_size_in_doubt)
         return true;
     if (last->users > 0)
         poll_users(journal);
@@ -402,8 +448,8 @@ static bool is_structural_done(struct journal *journal)
     struct journal_request *request = request_of(journal->structural.next);
     advance_durable(journal);
     journal->is_sync_turn = false;
-    if (request->kind == JOURNAL_TRUNCATE)
-        return is_truncated(journal, request->position);
+    if (is_cut(request))
+        return is_truncated(journal, request);
     return is_dropped(journal, request);
 }
 
@@ -471,8 +517,28 @@ static bool is_append_reached(const struct journal *journal, const struct journa
                                                          .offset = append->offset + append->size});
 }
 
+static void end_cleaning(struct journal *journal)
+{
+    journal->disk->cleaning_count -= journal->is_cleaning;
+    journal->is_cleaning = false;
+}
+
+void journal_clean(struct journal *journal)
+{
+    if (journal->is_cleaning || journal->step != JOURNAL_IDLE || journal->writer != NULL ||
+        !journal->is_started)
+        return;
+    journal->is_cleaning = true;
+    journal->disk->cleaning_count++;
+    want_sync(journal, journal_end(journal));
+    journal_pump(journal);
+    if (journal->step == JOURNAL_IDLE)
+        end_cleaning(journal); /* There was nothing to sync, or something else comes first. */
+}
+
 static void retire_all(struct journal *journal)
 {
+    end_cleaning(journal);
     while (!list_empty(&journal->segments))
         remove_segment(journal, segment_of(journal->segments.next));
     if (list_linked(&journal->polled_link))
@@ -491,6 +557,8 @@ static void collect_synced(struct journal *journal, struct ended *ended)
         list_push(&ended->appends, link);
         synced.append_count++;
     }
+    if (synced.append_count > 0)
+        journal->synced_count_last = synced.append_count;
     if (synced.append_count > 0 && journal->options.on_synced != NULL)
         journal->options.on_synced(journal, &synced);
     while (has_reached_sync(journal)) {
@@ -515,6 +583,10 @@ static void finish(struct journal *journal)
     journal->control_segment = NULL;
     collect_synced(journal, &ended);
     journal_pump(journal);
+    if (journal->is_cleaning) {
+        end_cleaning(journal);
+        journal_disk_trim(journal->disk);
+    }
     end(&ended, ERR_OK);
 }
 
@@ -536,6 +608,7 @@ static void finish_sync_file(struct journal *journal)
 {
     struct journal_segment *segment = journal->control_segment;
     segment->durable_bytes = journal->control_bytes;
+    segment->is_size_in_doubt = false;
     segment->users--;
     journal->sync_count++;
     journal->sync_ns_last = io_now_ns(journal->disk->io) - journal->sync_started_ns;
@@ -556,6 +629,7 @@ static void finish_truncate(struct journal *journal)
     segment->written_bytes = offset;
     segment->durable_bytes = offset;
     segment->allocated_bytes = offset;
+    segment->is_size_in_doubt = false;
     journal->is_sync_turn = true;
     finish(journal);
 }
@@ -564,7 +638,7 @@ static void finish_truncate(struct journal *journal)
  * bytes that were cut. */
 static void finish_remove_file(struct journal *journal, int64_t result)
 {
-    const bool must_go = request_of(journal->structural.next)->kind == JOURNAL_TRUNCATE;
+    const bool must_go = is_cut(request_of(journal->structural.next));
     if (result < 0 && result != -ENOENT) {
         const char *path = journal->control_segment->path;
         if (must_go) {
@@ -579,15 +653,30 @@ static void finish_remove_file(struct journal *journal, int64_t result)
     open_directory(journal);
 }
 
+/* Nobody waits for what has been cut off. */
+static void forget_cut(struct journal *journal)
+{
+    const struct journal_position end = journal_end(journal);
+    if (is_after(journal->sync_wanted, end))
+        journal->sync_wanted = end;
+    list_each (link, &journal->syncs) {
+        if (is_after(request_of(link)->position, end))
+            request_of(link)->position = end;
+    }
+}
+
 static void finish_deferred(struct journal *journal)
 {
     struct ended ended;
     list_init(&ended.appends);
     list_init(&ended.requests);
     journal->step = JOURNAL_IDLE;
+    end_cleaning(journal);
     if (!list_empty(&journal->structural) && is_structural_done(journal)) {
         struct list *link = list_pop(&journal->structural);
         list_push(&ended.requests, link);
+        if (is_cut(request_of(link)))
+            forget_cut(journal);
     }
     if (journal->step == JOURNAL_IDLE)
         collect_synced(journal, &ended);
@@ -611,6 +700,7 @@ static void fail_control(struct journal *journal, int64_t result)
                             step == JOURNAL_SYNC_TRUNCATED;
     if (had_handle)
         segment->users--;
+    end_cleaning(journal);
     journal_disk_fail(journal->disk, names[step],
                       segment == NULL ? journal->options.path : segment->path, result);
     journal->step = JOURNAL_IDLE;
@@ -640,6 +730,7 @@ static void on_control(struct io_op *op, int64_t result)
 {
     struct journal *journal = CONTAINER_OF(op, struct journal, control_op);
     const enum journal_step step = journal->step;
+    journal->disk->sync_count -= is_syncing(step);
     if (result < 0 && step != JOURNAL_SYNC_DIRECTORY && step != JOURNAL_CLOSE_DIRECTORY &&
         step != JOURNAL_REMOVE_FILE && step != JOURNAL_DEFER) {
         fail_control(journal, result);
@@ -773,12 +864,50 @@ void journal_close(struct journal *journal, struct journal_request *request)
     request_start(journal, request, JOURNAL_CLOSE, journal_end(journal));
 }
 
-void journal_truncate(struct journal *journal, struct journal_request *request,
-                      struct journal_position position)
+bool journal_is_in_flight(const struct journal *journal)
+{
+    list_each (link, &journal->segments)
+        if (CONTAINER_OF(link, struct journal_segment, link)->is_busy)
+            return true;
+    return journal->step != JOURNAL_IDLE || journal->writer != NULL;
+}
+
+bool journal_is_at_rest(const struct journal *journal)
+{
+    list_each (link, &journal->segments) {
+        const struct journal_segment *segment = CONTAINER_OF(link, struct journal_segment, link);
+        if (segment->users > 0 || !list_empty(&segment->openers))
+            return false;
+    }
+    return !journal_is_in_flight(journal) && list_empty(&journal->queue) &&
+           list_empty(&journal->unsynced) && list_empty(&journal->syncs) &&
+           list_empty(&journal->structural);
+}
+
+void journal_follow_rename(struct journal *journal)
+{
+    assert(journal_is_at_rest(journal));
+    list_each (link, &journal->segments)
+        journal_segment_follow_rename(CONTAINER_OF(link, struct journal_segment, link));
+}
+
+static void cut_start(struct journal *journal, struct journal_request *request,
+                      enum journal_request_kind kind, struct journal_position position)
 {
     assert(list_empty(&journal->queue) && list_empty(&journal->unsynced));
     assert(list_empty(&journal->structural));
-    request_start(journal, request, JOURNAL_TRUNCATE, position);
+    request_start(journal, request, kind, position);
+}
+
+void journal_truncate(struct journal *journal, struct journal_request *request,
+                      struct journal_position position)
+{
+    cut_start(journal, request, JOURNAL_TRUNCATE, position);
+}
+
+void journal_clear(struct journal *journal, struct journal_request *request)
+{
+    cut_start(journal, request, JOURNAL_CLEAR, (struct journal_position){0});
 }
 
 /* Which segment holds base is settled now: later ones may begin at or below it. */
@@ -800,27 +929,9 @@ void journal_drop_unlinked(struct journal *journal, struct journal_request *requ
     drop_start(journal, request, JOURNAL_DROP_UNLINKED, base);
 }
 
-struct waited_request {
-    struct journal_request request;
-    enum err err;
-    bool is_done;
-};
-
-static void on_waited(struct journal_request *request, enum err err)
-{
-    struct waited_request *waited = CONTAINER_OF(request, struct waited_request, request);
-    waited->err = err;
-    waited->is_done = true;
-}
-
-static enum err wait_for(struct journal *journal, struct waited_request *waited)
-{
-    while (!waited->is_done)
-        io_run(journal->disk->io, UINT64_MAX);
-    return waited->err;
-}
-
-/* Everything the files hold is durable, but for segments from sync_base on. */
+/* Everything the files hold is durable, but for segments from sync_base on. A process that ended
+ * because a cut could not be synced leaves a file that seems to be cut: if the kernel takes it for
+ * clean, no sync will ever write its size. So it is cut once more. */
 static void set_durable(struct journal *journal, uint64_t sync_base)
 {
     journal->durable_segment = journal_segment_last(journal);
@@ -829,24 +940,79 @@ static void set_durable(struct journal *journal, uint64_t sync_base)
         struct journal_segment *segment = segment_of(link);
         segment->is_entry_durable = segment->base < sync_base;
         segment->durable_bytes = segment->is_entry_durable ? segment->size_bytes : 0;
+        segment->is_size_in_doubt = !segment->is_entry_durable;
         if (!segment->is_entry_durable)
             journal->durable_segment = segment;
     }
 }
 
-enum err journal_start(struct journal *journal, struct journal_start_options options)
+/* The files end where they should, and all of them is on the disk. */
+static bool is_as_wanted(const struct journal *journal, struct journal_start_options options)
+{
+    if (list_empty(&journal->segments))
+        return true;
+    const struct journal_segment *last = segment_of(journal->segments.prev);
+    return !options.is_cleared && last->base == options.end.base &&
+           last->size_bytes == options.end.offset &&
+           options.end.offset >= journal->options.header.size && last->base < options.sync_base;
+}
+
+static void on_start_synced(struct journal_request *request, enum err err)
+{
+    struct journal_starting *starting = CONTAINER_OF(request, struct journal_starting, request);
+    starting->done(starting, err);
+}
+
+static void on_start_cut(struct journal_request *request, enum err err)
+{
+    struct journal_starting *starting = CONTAINER_OF(request, struct journal_starting, request);
+    struct journal *journal = starting->journal;
+    if (err != ERR_OK || is_reached(journal, journal_end(journal))) {
+        starting->done(starting, err);
+        return;
+    }
+    request->done = on_start_synced;
+    journal_sync(journal, request);
+}
+
+bool journal_start_begin(struct journal *journal, struct journal_starting *starting,
+                         struct journal_start_options options)
 {
     assert(!journal->is_started);
     journal->is_started = true;
     set_durable(journal, options.sync_base);
-    struct waited_request cut = {.request.done = on_waited};
-    journal_truncate(journal, &cut.request, options.end);
-    const enum err err = wait_for(journal, &cut);
-    if (err != ERR_OK || is_reached(journal, journal_end(journal)))
-        return err;
-    struct waited_request sync = {.request.done = on_waited};
-    journal_sync(journal, &sync.request);
-    return wait_for(journal, &sync);
+    if (is_as_wanted(journal, options))
+        return true;
+    starting->journal = journal;
+    starting->request.done = on_start_cut;
+    if (options.is_cleared)
+        journal_clear(journal, &starting->request);
+    else
+        journal_truncate(journal, &starting->request, options.end);
+    return false;
+}
+
+struct waited_start {
+    struct journal_starting starting;
+    enum err err;
+    bool is_done;
+};
+
+static void on_started(struct journal_starting *starting, enum err err)
+{
+    struct waited_start *waited = CONTAINER_OF(starting, struct waited_start, starting);
+    waited->err = err;
+    waited->is_done = true;
+}
+
+enum err journal_start(struct journal *journal, struct journal_start_options options)
+{
+    struct waited_start waited = {.starting.done = on_started};
+    if (journal_start_begin(journal, &waited.starting, options))
+        return ERR_OK;
+    while (!waited.is_done)
+        io_run(journal->disk->io, UINT64_MAX);
+    return waited.err;
 }
 
 void journal_start_empty(struct journal *journal)

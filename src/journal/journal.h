@@ -10,7 +10,8 @@
  * segment to segment; the place of a byte is a segment and an offset in its file. Appends are
  * written in the order of submission, and `durable` only moves forward in that order, across
  * segments too: an append reported as durable implies all appends before it. While a write and a
- * sync are in flight, appends pile up and share the next ones: nothing ever blocks the loop.
+ * sync are in flight, appends pile up and share the next ones: the loop goes on (but see
+ * docs/decisions/0007).
  *
  * A new segment's first durable append waits for an IO_SYNC of the directory as well, and a file is
  * made only when the name of the one before is durable: what a power loss leaves has no holes
@@ -70,6 +71,9 @@ struct journal_options {
     uint64_t queued_bytes_max;    /* Bytes submitted and not yet written; 0: 64 MiB. */
     /* For figures: before the appends that it made durable are done. NULL: nobody counts. */
     void (*on_synced)(struct journal *journal, const struct journal_synced *synced);
+    /* So many more bytes are written, durable ones among them; before their appends are done. NULL:
+     * nobody asks. */
+    void (*on_written)(struct journal *journal, uint64_t size);
 };
 
 /* One append. The caller fills vectors, vector_count, is_durable, is_essential and done. */
@@ -93,6 +97,7 @@ enum journal_request_kind {
     JOURNAL_SYNC,
     JOURNAL_CLOSE,
     JOURNAL_TRUNCATE,
+    JOURNAL_CLEAR,
     JOURNAL_DROP_RENAMED,
     JOURNAL_DROP_UNLINKED,
 };
@@ -137,6 +142,7 @@ struct journal {
     struct list waiting_link;      /* In disk->waiting. */
     struct list polled_link;       /* In disk->polled. */
     struct journal_writer *writer; /* NULL unless a write is in flight. */
+    bool is_cleaning; /* A sync is under way that nobody waits for: see journal_clean. */
     struct journal_segment *durable_segment; /* All before it is durable; NULL: no segments. */
     struct journal_position sync_wanted;     /* Somebody waits until all before it is durable. */
     uint32_t writes_since_sync;
@@ -150,7 +156,8 @@ struct journal {
     uint64_t write_count;
     uint64_t sync_count;
     uint64_t sync_started_ns;
-    uint64_t sync_ns_last; /* How long the last one took. */
+    uint64_t sync_ns_last;      /* How long the last one took. */
+    uint64_t synced_count_last; /* Appends that it made durable, if any. */
 };
 
 /* Keeps disk and what options point at. */
@@ -162,10 +169,16 @@ void journal_init(struct journal *journal, struct journal_disk *disk,
  * called like a segment is no regular file. */
 MUST_CHECK enum err journal_load(struct journal *journal);
 
+/* The same for whoever lists the directory for other reasons too: each name that is found, then the
+ * sizes. Other files' names are passed over. */
+MUST_CHECK enum err journal_load_name(struct journal *journal, const char *name);
+MUST_CHECK enum err journal_load_sizes(struct journal *journal);
+
 struct journal_start_options {
     /* Where the valid bytes end: later segments are unlinked, the segment's file is cut there.
      * base need not be that of a segment: all from there on are unlinked then. */
     struct journal_position end;
+    bool is_cleared; /* No file stays, wherever end is, and journal_roll may begin at any base. */
     /* Segments from this base on are synced, with their directory: they may lie in the page cache
      * only, after a kill. UINT64_MAX: none, they are known to be durable. */
     uint64_t sync_base;
@@ -175,7 +188,17 @@ struct journal_start_options {
  * ERR_NO_SPACE. */
 MUST_CHECK enum err journal_start(struct journal *journal, struct journal_start_options options);
 
-/* The same for a directory that holds no segment yet; does not wait. */
+/* The same without waiting. True: all is as it should be, done does not run. A field of whoever
+ * waits, who sets done. */
+struct journal_starting {
+    struct journal *journal;
+    struct journal_request request;
+    void (*done)(struct journal_starting *starting, enum err err);
+};
+bool journal_start_begin(struct journal *journal, struct journal_starting *starting,
+                         struct journal_start_options options);
+
+/* For a directory that holds no segment yet; does not wait. */
 void journal_start_empty(struct journal *journal);
 
 /* What journal_append would say about size more bytes: ERR_NO_SPACE: the disk's reserve is reached;
@@ -199,6 +222,9 @@ void journal_sync(struct journal *journal, struct journal_request *request);
  * of a segment. Takes request until done. */
 void journal_truncate(struct journal *journal, struct journal_request *request,
                       struct journal_position position);
+
+/* The same for all segments: no file stays, and journal_roll may begin at any base. */
+void journal_clear(struct journal *journal, struct journal_request *request);
 
 /* Removes, oldest first, the segments in front of the one that holds base (the highest at or below
  * it): their files are renamed to <name>.deleted, or unlinked. What remains is without holes at
@@ -224,6 +250,16 @@ struct journal_position journal_end(const struct journal *journal);
 /* Everything before it survives a power loss. */
 struct journal_position journal_durable(const struct journal *journal);
 
+/* Whether an operation of its own is on its way: until that has ended, its memory must stay. */
+bool journal_is_in_flight(const struct journal *journal);
+
+/* Whether no operation is in flight or queued, of the journal or of a file of it. */
+bool journal_is_at_rest(const struct journal *journal);
+
+/* The directory has been renamed, and options.path, whose bytes the user has changed in place, says
+ * how; it is no longer than before. The journal is at rest, since before the rename. */
+void journal_follow_rename(struct journal *journal);
+
 /* Syncs, then gives up the segments: done when that is so. Handles are closed once their users are
  * gone. No append may follow; the journal may be initialised again afterwards. Takes request until
  * done. */
@@ -231,6 +267,9 @@ void journal_close(struct journal *journal, struct journal_request *request);
 
 /* Gives back the segments at once, after a load or start that failed. Nothing may be in flight. */
 void journal_deinit(struct journal *journal);
+
+/* For the disk: syncs what is written, so that its files can be closed. */
+void journal_clean(struct journal *journal);
 
 /* For the disk and the writer: starts whatever can be started. */
 void journal_pump(struct journal *journal);

@@ -3,7 +3,13 @@
 
 #include <string.h>
 
-enum { check_interval_ms_default = 1000, poll_interval_ms = 10, trim_candidate_count = 16 };
+enum {
+    check_interval_ms_default = 1000,
+    poll_interval_ms = 10,
+    trim_candidate_count = 16,
+    cleaning_count_max = 4,
+    rest_count_max = 64,
+};
 
 static const uint64_t ns_per_ms = 1000000;
 
@@ -41,7 +47,17 @@ void journal_disk_deinit(struct journal_disk *disk)
     for (struct list *link = list_pop(&disk->retired); link != NULL;
          link = list_pop(&disk->retired))
         journal_segment_give(CONTAINER_OF(link, struct journal_segment, link));
+    assert(disk->sync_count == 0);
     pool_deinit(&disk->writers, disk->heap);
+}
+
+/* One that is gone shows no free space either; whoever can go on without it is told. */
+static void look_for_directory(struct journal_disk *disk)
+{
+    struct io_file_info info;
+    const int found = io_file_info(disk->io, disk->options.path, &info);
+    if (found < 0 && disk->options.on_failed != NULL)
+        journal_disk_fail(disk, "look at the free space", disk->options.path, found);
 }
 
 /* Full below the reserve; no longer full only an eighth above it, so that the verdict does not
@@ -53,6 +69,10 @@ static void look_at_free_space(struct journal_disk *disk)
     disk->unchecked_bytes = 0;
     disk->check_at_ns = io_now_ns(disk->io) + (uint64_t)disk->options.check_interval_ms * ns_per_ms;
 
+    if (disk->free_bytes == 0)
+        look_for_directory(disk);
+    if (disk->is_failed)
+        return;
     const bool was_full = disk->is_full;
     disk->is_full = disk->free_bytes < reserve + (was_full ? reserve / 8 : 0);
     if (disk->is_full && !was_full)
@@ -72,6 +92,8 @@ enum err journal_disk_admit(struct journal_disk *disk, uint64_t size)
         (io_now_ns(disk->io) >= disk->check_at_ns ||
          disk->unchecked_bytes + size > disk->options.reserve_bytes / 4))
         look_at_free_space(disk);
+    if (disk->is_failed)
+        return ERR_IO;
     return disk->is_full ? ERR_NO_SPACE : ERR_OK;
 }
 
@@ -154,24 +176,41 @@ void journal_disk_poll(struct journal_disk *disk)
     arm_poll(disk);
 }
 
-static bool can_close(const struct journal_segment *segment)
+/* If nobody uses it; one that is not on the disk yet is synced first. */
+static void try_close(struct journal_segment *segment)
 {
-    return segment->users == 0 && !segment->is_busy && list_empty(&segment->openers) &&
-           segment->durable_bytes == segment->written_bytes;
+    struct journal_disk *disk = segment->disk;
+    if (segment->users > 0 || segment->is_busy || !list_empty(&segment->openers))
+        return;
+    if (segment->durable_bytes == segment->written_bytes)
+        journal_segment_close(segment);
+    else if (segment->journal != NULL && disk->cleaning_count < cleaning_count_max)
+        journal_clean(segment->journal);
 }
 
 void journal_disk_trim(struct journal_disk *disk)
 {
-    if (disk->options.handle_count_max == 0 || disk->open_count <= disk->options.handle_count_max)
-        return;
     uint32_t looked_at = 0;
-    list_each (link, &disk->open) {
+    if (disk->is_failed || disk->options.handle_count_max == 0)
+        return;
+    list_each_safe (link, after, &disk->open) {
+        if (disk->open_count <= disk->options.handle_count_max ||
+            looked_at++ == trim_candidate_count)
+            return;
+        try_close(CONTAINER_OF(link, struct journal_segment, open_link));
+    }
+}
+
+void journal_disk_rest(struct journal_disk *disk, uint64_t idle_ms)
+{
+    uint32_t looked_at = 0;
+    if (disk->is_failed)
+        return;
+    list_each_safe (link, after, &disk->open) {
         struct journal_segment *segment = CONTAINER_OF(link, struct journal_segment, open_link);
-        if (can_close(segment)) {
-            journal_segment_close(segment);
+        if (segment->used_at_ns + idle_ms * ns_per_ms > io_now_ns(disk->io) ||
+            looked_at++ == rest_count_max)
             return;
-        }
-        if (++looked_at == trim_candidate_count)
-            return;
+        try_close(segment);
     }
 }

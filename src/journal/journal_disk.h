@@ -26,8 +26,13 @@ struct journal_disk_options {
     const char *path;           /* Keeps. A directory on the disk. */
     uint64_t reserve_bytes;     /* No appends below so much free space. 0: never asks. */
     uint32_t writer_count;      /* Writes in flight at once, of all journals: 1 to some hundreds. */
-    uint32_t handle_count_max;  /* Open segments; idle ones are closed beyond that. 0: no limit. */
+    uint32_t handle_count_max;  /* Open segments; beyond that those that were not used for longest
+                                   are synced, if need be, and closed. 0: no limit. */
     uint32_t check_interval_ms; /* Between two looks at the free space; 0: 1000. */
+
+    /* Asked before a write of op, an IO_WRITE, is submitted. True: another shard makes it, and its
+     * done runs later, on this one. NULL: there is no other. */
+    bool (*pass_write)(struct journal_disk *disk, struct io_op *op);
 
     /* The disk has failed: what was tried, on which path, and a negative errno. Runs once. NULL:
      * a failure is io_fatal. */
@@ -49,6 +54,8 @@ struct journal_disk {
     bool is_polling;
     bool is_ending;
     uint32_t open_count;
+    uint32_t cleaning_count; /* Journals that sync so that their files can be closed. */
+    uint32_t sync_count;     /* IO_SYNCs of its journals in flight. */
     bool is_full;
     bool is_failed;
     uint64_t check_at_ns;
@@ -78,7 +85,12 @@ void journal_disk_meet_space(struct journal_disk *disk);
 /* For journals and segments: look again soon, users has no callback. */
 void journal_disk_poll(struct journal_disk *disk);
 
-/* For segments: a handle was opened; closes one that is idle if there are too many. */
+/* For segments and journals: a handle was opened, or can be closed by now; closes one that is idle
+ * if there are too many. */
 void journal_disk_trim(struct journal_disk *disk);
+
+/* To be called now and then: closes some of the segments that nobody has used for idle_ms. What is
+ * not on the disk yet is synced first: only an open handle is sure to be told of a failed write. */
+void journal_disk_rest(struct journal_disk *disk, uint64_t idle_ms);
 
 #endif

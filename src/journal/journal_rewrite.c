@@ -56,23 +56,37 @@ static int64_t rewrite(struct io *io, int32_t handle, uint64_t offset, uint8_t *
     }
 }
 
-enum err journal_rewrite_wait(struct io *io, const char *path, uint64_t offset, void *buffer,
-                              size_t capacity, uint64_t *size)
+static enum err rewrite_file(struct io *io, const char *path, uint64_t offset, void *buffer,
+                             size_t capacity, uint64_t *written, bool is_synced)
 {
-    uint64_t written = 0;
     struct io_op open = {.kind = IO_OPEN, .handle = io_handle_none};
     open.path.path = path;
     open.path.flags = IO_OPEN_READ | IO_OPEN_WRITE;
     const int64_t handle = io_wait(io, &open);
     if (handle < 0)
         return err_from_errno((int)handle);
-    int64_t result = rewrite(io, (int32_t)handle, offset, buffer, capacity, &written);
-    if (result >= 0)
+    int64_t result = rewrite(io, (int32_t)handle, offset, buffer, capacity, written);
+    if (result >= 0 && is_synced)
         result = wait_handle(io, IO_SYNC, (int32_t)handle);
     const int64_t closed = wait_handle(io, IO_CLOSE, (int32_t)handle);
-    if (size != NULL)
-        *size = written;
     if (result >= 0)
         result = closed;
     return result < 0 ? err_from_errno((int)result) : ERR_OK;
+}
+
+enum err journal_rewrite_wait(struct io *io, const char *path, uint64_t offset, void *buffer,
+                              size_t capacity, uint64_t *size)
+{
+    uint64_t written = 0;
+    const enum err err = rewrite_file(io, path, offset, buffer, capacity, &written, true);
+    if (size != NULL)
+        *size = written;
+    return err;
+}
+
+enum err journal_rewrite_unsynced_wait(struct io *io, const char *path, uint64_t offset,
+                                       void *buffer, size_t capacity)
+{
+    uint64_t written = 0;
+    return rewrite_file(io, path, offset, buffer, capacity, &written, false);
 }

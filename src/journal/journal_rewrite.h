@@ -20,4 +20,8 @@
 MUST_CHECK enum err journal_rewrite_wait(struct io *io, const char *path, uint64_t offset,
                                          void *buffer, size_t capacity, uint64_t *size);
 
+/* The same for a caller who syncs the file later, before anybody relies on it. */
+MUST_CHECK enum err journal_rewrite_unsynced_wait(struct io *io, const char *path, uint64_t offset,
+                                                  void *buffer, size_t capacity);
+
 #endif

@@ -7,6 +7,15 @@
 
 static const char deleted_suffix[] = ".deleted";
 
+static void print_paths(struct journal_segment *segment, const char *name, size_t path_size)
+{
+    snprintf(segment->path, path_size, "%s/%s", segment->journal->options.path, name);
+    char *path_deleted = segment->path + path_size;
+    memcpy(path_deleted, segment->path, path_size - 1);
+    memcpy(path_deleted + path_size - 1, deleted_suffix, sizeof deleted_suffix);
+    segment->path_deleted = path_deleted;
+}
+
 struct journal_segment *journal_segment_take(struct journal *journal, uint64_t base)
 {
     char name[journal_name_bytes_max];
@@ -25,12 +34,17 @@ struct journal_segment *journal_segment_take(struct journal *journal, uint64_t b
     list_init(&segment->link);
     list_init(&segment->open_link);
     list_init(&segment->openers);
-    snprintf(segment->path, path_size, "%s/%s", journal->options.path, name);
-    char *path_deleted = segment->path + path_size;
-    memcpy(path_deleted, segment->path, path_size - 1);
-    memcpy(path_deleted + path_size - 1, deleted_suffix, sizeof deleted_suffix);
-    segment->path_deleted = path_deleted;
+    print_paths(segment, name, path_size);
     return segment;
+}
+
+void journal_segment_follow_rename(struct journal_segment *segment)
+{
+    char name[journal_name_bytes_max];
+    journal_naming_print(&segment->journal->options.naming, segment->base, name);
+    const size_t path_size = strlen(segment->journal->options.path) + 1 + strlen(name) + 1;
+    assert(path_size <= strlen(segment->path) + 1 && list_empty(&segment->openers));
+    print_paths(segment, name, path_size);
 }
 
 void journal_segment_give(struct journal_segment *segment)
@@ -101,6 +115,7 @@ static void start_open(struct journal_segment *segment)
 bool journal_segment_open(struct journal_segment *segment, struct journal_open *open)
 {
     assert(!segment->is_retired);
+    segment->used_at_ns = io_now_ns(segment->disk->io);
     if (segment->handle != io_handle_none) {
         segment->users++;
         list_remove(&segment->open_link);

@@ -22,8 +22,10 @@ struct journal_segment {
     uint64_t allocated_bytes; /* Size of the file: from size_bytes on it is zeros. */
     int32_t handle;           /* io_handle_none while closed. */
     uint32_t users;           /* Cuts, reads, writes: keeps the handle open. */
+    uint64_t used_at_ns;      /* When somebody last asked for the handle. */
     bool is_created;          /* Its file exists. */
     bool is_entry_durable;    /* Its directory entry survives a power loss. */
+    bool is_size_in_doubt;    /* Found at load: a cut of it may not have reached the disk. */
     bool is_retired;          /* No longer in the journal; goes away with its last user. */
     bool is_busy;             /* Its op is in flight. */
     struct list openers;      /* journal_open requests that wait for the handle. */
@@ -58,6 +60,10 @@ void journal_segment_read(struct journal_segment *segment, struct journal_read *
 
 /* For the journal and the disk only: a closed segment that belongs to journal, NULL: no memory. */
 struct journal_segment *journal_segment_take(struct journal *journal, uint64_t base);
+
+/* The journal's directory has a new path, which is no longer than the old one; nothing of the
+ * segment is in flight. */
+void journal_segment_follow_rename(struct journal_segment *segment);
 
 /* Takes the segment out of its journal; it is given back when nobody uses it. */
 void journal_segment_retire(struct journal_segment *segment);

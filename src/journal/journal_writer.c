@@ -165,8 +165,11 @@ static void on_written(struct journal_writer *writer)
         journal->queued_bytes -= append->size;
         list_push(append->is_durable ? &journal->unsynced : &written, link);
     }
+    const uint64_t size = writer->size;
     release(writer);
     journal_pump(journal);
+    if (size > 0 && journal->options.on_written != NULL)
+        journal->options.on_written(journal, size);
     for (struct list *link = list_pop(&written); link != NULL; link = list_pop(&written)) {
         struct journal_append *append = CONTAINER_OF(link, struct journal_append, link);
         append->done(append, ERR_OK);
@@ -195,6 +198,7 @@ static void on_write(struct io_op *op, int64_t result)
 
 static void start_write(struct journal_writer *writer)
 {
+    struct journal_disk *disk = writer->journal->disk;
     if (writer->size == 0) {
         on_written(writer); /* Only the file had to be made. */
         return;
@@ -210,7 +214,8 @@ static void start_write(struct journal_writer *writer)
                   .vector_count = vector_count,
                   .offset = writer->offset},
     };
-    io_submit(writer->journal->disk->io, &writer->op);
+    if (disk->options.pass_write == NULL || !disk->options.pass_write(disk, &writer->op))
+        io_submit(disk->io, &writer->op);
 }
 
 /* A file that cannot be extended in advance grows with its writes. */

@@ -161,7 +161,7 @@ int64_t small_file_read_wait(struct io *io, const char *path, void *buffer, size
     return size;
 }
 
-static int64_t sync_directory_wait(struct io *io, const char *path)
+int64_t small_file_sync_directory_wait(struct io *io, const char *path)
 {
     struct io_op op = {.kind = IO_OPEN,
                        .handle = io_handle_none,
@@ -194,5 +194,5 @@ int64_t small_file_make_directory_wait(struct io *io, const char *path)
     if (made < 0 && made != -EEXIST)
         return made;
     /* Also if it existed: a crash may have come between its making and its sync. */
-    return sync_directory_wait(io, above);
+    return small_file_sync_directory_wait(io, above);
 }

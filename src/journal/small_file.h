@@ -56,4 +56,7 @@ MUST_CHECK int64_t small_file_read_wait(struct io *io, const char *path, void *b
  * exist. 0 (also if it existed) or a negative errno. */
 MUST_CHECK int64_t small_file_make_directory_wait(struct io *io, const char *path);
 
+/* What the directory shows survives a power loss; waiting for the disk. 0 or a negative errno. */
+MUST_CHECK int64_t small_file_sync_directory_wait(struct io *io, const char *path);
+
 #endif

@@ -41,12 +41,18 @@ static uint64_t hash_id(const struct acl_table *table, int64_t id)
     return hash_u64((uint64_t)id, table->hash_seed);
 }
 
-size_t acl_table_bytes(struct acl_list list)
+static size_t list_bytes(struct acl_list list)
 {
-    size_t size = sizeof(struct acl_entry) + (size_t)list.count * sizeof(struct zk_acl);
+    /* One byte more, so that an empty string at the end has an address of the block. */
+    size_t size = (size_t)list.count * sizeof(struct zk_acl) + 1;
     for (int32_t index = 0; index < list.count; index++)
         size += list.items[index].id.scheme.size + list.items[index].id.id.size;
     return size;
+}
+
+size_t acl_table_bytes(struct acl_list list)
+{
+    return slab_bytes(sizeof(struct acl_entry)) + list_bytes(list);
 }
 
 /* Appends a copy of bytes at *at. */
@@ -63,11 +69,12 @@ static struct slice copy_bytes(uint8_t **at, struct slice bytes)
 /* A new entry without a reference; NULL: the heap says no. */
 static struct acl_entry *add(struct acl_table *table, int64_t id, struct acl_list list)
 {
-    /* One byte more, so that an empty string at the end has an address of the block. */
-    struct acl_entry *entry = heap_take(table->heap, acl_table_bytes(list) + 1);
-    if (entry == NULL)
+    struct zk_acl *items = heap_take(table->slab->heap, list_bytes(list));
+    struct acl_entry *entry = items == NULL ? NULL : slab_take(table->slab, sizeof *entry);
+    if (entry == NULL) {
+        heap_give(table->slab->heap, items);
         return NULL;
-    struct zk_acl *items = (struct zk_acl *)(void *)(entry + 1);
+    }
     uint8_t *at = (uint8_t *)(items + list.count);
     for (int32_t index = 0; index < list.count; index++) {
         items[index].perms = list.items[index].perms;
@@ -85,14 +92,15 @@ static void drop(struct acl_table *table, struct acl_entry *entry)
 {
     hash_table_remove(&table->by_list, &entry->by_list);
     hash_table_remove(&table->by_id, &entry->by_id);
-    heap_give(table->heap, entry);
+    heap_give(table->slab->heap, (void *)(uintptr_t)entry->list.items);
+    slab_give(table->slab, entry, sizeof *entry);
 }
 
-enum err acl_table_init(struct acl_table *table, struct heap *heap, uint64_t hash_seed)
+enum err acl_table_init(struct acl_table *table, struct slab *slab, uint64_t hash_seed)
 {
-    *table = (struct acl_table){.heap = heap, .hash_seed = hash_seed};
-    if (hash_table_init(&table->by_list, heap) != ERR_OK ||
-        hash_table_init(&table->by_id, heap) != ERR_OK)
+    *table = (struct acl_table){.slab = slab, .hash_seed = hash_seed};
+    if (hash_table_init(&table->by_list, slab->heap) != ERR_OK ||
+        hash_table_init(&table->by_id, slab->heap) != ERR_OK)
         goto fail;
     const struct zk_acl open = {ACL_ALL, {SLICE_LITERAL("world"), SLICE_LITERAL("anyone")}};
     table->open = add(table, acl_open_id, (struct acl_list){&open, 1});

@@ -4,12 +4,13 @@
  * An entry goes when its last reference goes. Its id is what snapshots name it by; the list that
  * grants everything to everybody is built in and has id -1.
  *
- * Memory: a block from the heap for each list. Shard: one owner.
+ * Memory: a piece of the slab for each entry, a block from the heap for its list. Shard: one owner.
  */
 #ifndef KEEPER_ACL_TABLE_H
 #define KEEPER_ACL_TABLE_H
 
 #include "base/hash_table.h"
+#include "base/slab.h"
 #include "keeper/acl.h"
 
 enum { acl_open_id = -1 };
@@ -19,11 +20,11 @@ struct acl_entry {
     struct hash_link by_id;
     int64_t id;
     uint64_t reference_count;
-    struct acl_list list; /* Items, schemes and ids follow in the same block. */
+    struct acl_list list; /* One block: items, then schemes and ids. */
 };
 
 struct acl_table {
-    struct heap *heap;
+    struct slab *slab;
     uint64_t hash_seed;
     struct hash_table by_list;
     struct hash_table by_id;
@@ -31,8 +32,8 @@ struct acl_table {
     struct acl_entry *open;
 };
 
-/* ERR_NO_MEMORY. */
-MUST_CHECK enum err acl_table_init(struct acl_table *table, struct heap *heap, uint64_t hash_seed);
+/* Keeps slab and its heap. ERR_NO_MEMORY. */
+MUST_CHECK enum err acl_table_init(struct acl_table *table, struct slab *slab, uint64_t hash_seed);
 
 /* All references must be gone. */
 void acl_table_deinit(struct acl_table *table);
@@ -59,7 +60,7 @@ void acl_table_purge(struct acl_table *table);
 struct acl_entry *acl_table_next(const struct acl_table *table, uint64_t *position,
                                  struct acl_entry *previous);
 
-/* What the heap pays for a list. */
+/* What slab and heap pay for a list. */
 size_t acl_table_bytes(struct acl_list list);
 
 #endif

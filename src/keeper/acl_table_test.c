@@ -12,6 +12,7 @@
 
 struct fixture {
     struct heap heap;
+    struct slab slab;
     struct acl_table table;
     size_t used_bytes; /* Of an empty table. */
 };
@@ -20,7 +21,8 @@ static int set_up(void **state)
 {
     static struct fixture fixture;
     heap_init(&fixture.heap, (struct heap_options){.limit_bytes = 1 << 20, .tracked = true});
-    assert_int_equal(acl_table_init(&fixture.table, &fixture.heap, 7), ERR_OK);
+    slab_init(&fixture.slab, &fixture.heap);
+    assert_int_equal(acl_table_init(&fixture.table, &fixture.slab, 7), ERR_OK);
     fixture.used_bytes = fixture.heap.used_bytes;
     *state = &fixture;
     return 0;
@@ -30,6 +32,7 @@ static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
     acl_table_deinit(&fixture->table);
+    slab_deinit(&fixture->slab);
     heap_deinit(&fixture->heap);
     return 0;
 }

@@ -5,25 +5,33 @@
 
 enum { base64_bytes_max = (checksum_digest_bytes_max + 2) / 3 * 4 };
 
-/* False: the heap says no. */
-static bool grow(struct auth_set *set, struct heap *heap)
+/* False: the slab says no. */
+static bool grow(struct auth_set *set, struct slab *slab)
 {
     const int32_t capacity = set->capacity == 0 ? 1 : 2 * set->capacity;
-    struct zk_id *items = heap_resize(heap, set->items, (size_t)capacity * sizeof *items);
+    struct zk_id *items = slab_take(slab, (size_t)capacity * sizeof *items);
     if (items == NULL)
         return false;
+    if (set->count > 0)
+        memcpy(items, set->items, (size_t)set->count * sizeof *items);
+    slab_give(slab, set->items, (size_t)set->capacity * sizeof *items);
     set->items = items;
     set->capacity = capacity;
     return true;
 }
 
+static size_t strings_bytes(struct slice scheme, struct slice id)
+{
+    return scheme.size + id.size + 1;
+}
+
 /* Both strings in one block, which the scheme's slice points to. */
-static enum err add(struct auth_set *set, struct heap *heap, struct slice scheme, struct slice id)
+static enum err add(struct auth_set *set, struct slab *slab, struct slice scheme, struct slice id)
 {
     assert(set->count < auth_set_count_max);
-    if (set->count == set->capacity && !grow(set, heap))
+    if (set->count == set->capacity && !grow(set, slab))
         return ERR_NO_MEMORY;
-    uint8_t *block = heap_take(heap, scheme.size + id.size + 1);
+    uint8_t *block = slab_take(slab, strings_bytes(scheme, id));
     if (block == NULL)
         return ERR_NO_MEMORY;
     memcpy(block, scheme.data, scheme.size);
@@ -34,20 +42,23 @@ static enum err add(struct auth_set *set, struct heap *heap, struct slice scheme
     return ERR_OK;
 }
 
-enum err auth_set_init(struct auth_set *set, struct heap *heap, struct slice address)
+enum err auth_set_init(struct auth_set *set, struct slab *slab, struct slice address)
 {
     *set = (struct auth_set){0};
-    const enum err err = add(set, heap, SLICE_LITERAL("ip"), address);
+    const enum err err = add(set, slab, SLICE_LITERAL("ip"), address);
     if (err != ERR_OK)
-        auth_set_deinit(set, heap);
+        auth_set_deinit(set, slab);
     return err;
 }
 
-void auth_set_deinit(struct auth_set *set, struct heap *heap)
+void auth_set_deinit(struct auth_set *set, struct slab *slab)
 {
-    for (int32_t index = 0; index < set->count; index++)
-        heap_give(heap, (void *)(uintptr_t)set->items[index].scheme.data);
-    heap_give(heap, set->items);
+    for (int32_t index = 0; index < set->count; index++) {
+        const struct zk_id *item = &set->items[index];
+        slab_give(slab, (void *)(uintptr_t)item->scheme.data,
+                  strings_bytes(item->scheme, item->id));
+    }
+    slab_give(slab, set->items, (size_t)set->capacity * sizeof *set->items);
     *set = (struct auth_set){0};
 }
 
@@ -59,12 +70,12 @@ static bool has(const struct auth_set *set, struct slice scheme, struct slice id
     return false;
 }
 
-static enum code add_once(struct auth_set *set, struct heap *heap, struct slice scheme,
+static enum code add_once(struct auth_set *set, struct slab *slab, struct slice scheme,
                           struct slice id)
 {
     if (has(set, scheme, id))
         return CODE_OK;
-    if (set->count == auth_set_count_max || add(set, heap, scheme, id) != ERR_OK)
+    if (set->count == auth_set_count_max || add(set, slab, scheme, id) != ERR_OK)
         return CODE_AUTH_FAILED;
     return CODE_OK;
 }
@@ -87,12 +98,12 @@ static size_t encode_base64(struct slice bytes, uint8_t text[base64_bytes_max])
 }
 
 /* "user:" and the hash of all of "user:password". */
-static enum code add_digest(struct auth_set *set, struct heap *heap,
+static enum code add_digest(struct auth_set *set, struct slab *slab,
                             const struct auth_options *options, struct slice secret)
 {
     const uint8_t *colon = secret.size == 0 ? NULL : memchr(secret.data, ':', secret.size);
     const size_t user_bytes = colon == NULL ? secret.size : (size_t)(colon - secret.data);
-    uint8_t *text = heap_take(heap, user_bytes + 1 + base64_bytes_max);
+    uint8_t *text = heap_take(slab->heap, user_bytes + 1 + base64_bytes_max);
     if (text == NULL)
         return CODE_AUTH_FAILED;
     if (user_bytes > 0)
@@ -106,14 +117,14 @@ static enum code add_digest(struct auth_set *set, struct heap *heap,
     const struct slice id = slice_of(text, user_bytes + 1 + hash_text_bytes);
     enum code code = CODE_OK;
     if (acl_secret_equal(id, options->super_digest))
-        code = add_once(set, heap, SLICE_LITERAL("super"), SLICE_LITERAL(""));
+        code = add_once(set, slab, SLICE_LITERAL("super"), SLICE_LITERAL(""));
     if (code == CODE_OK)
-        code = add_once(set, heap, SLICE_LITERAL("digest"), id);
-    heap_give(heap, text);
+        code = add_once(set, slab, SLICE_LITERAL("digest"), id);
+    heap_give(slab->heap, text);
     return code;
 }
 
-enum code auth_set_add(struct auth_set *set, struct heap *heap, const struct auth_options *options,
+enum code auth_set_add(struct auth_set *set, struct slab *slab, const struct auth_options *options,
                        struct slice scheme, struct slice secret)
 {
     /* The address was proved by the connection itself; it is in the set already. */
@@ -122,5 +133,5 @@ enum code auth_set_add(struct auth_set *set, struct heap *heap, const struct aut
     if (!slice_equal_text(scheme, "digest") || options->digest_disabled || secret.data == NULL ||
         secret.size > auth_set_id_bytes_max)
         return CODE_AUTH_FAILED;
-    return add_digest(set, heap, options, secret);
+    return add_digest(set, slab, options, secret);
 }

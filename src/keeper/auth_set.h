@@ -1,11 +1,11 @@
 /* Who a connection is: the identities that it has proved, its address first.
  *
- * Memory: a block from the heap for each identity, and one for the list. Shard: the connection's.
+ * Memory: a piece of the slab for each identity, and one for the list. Shard: the connection's.
  */
 #ifndef KEEPER_AUTH_SET_H
 #define KEEPER_AUTH_SET_H
 
-#include "base/heap.h"
+#include "base/slab.h"
 #include "keeper/acl.h"
 
 enum {
@@ -27,13 +27,13 @@ struct auth_options {
 };
 
 /* The identity of the address, without a port ("127.0.0.1", "::1"). ERR_NO_MEMORY. */
-MUST_CHECK enum err auth_set_init(struct auth_set *set, struct heap *heap, struct slice address);
+MUST_CHECK enum err auth_set_init(struct auth_set *set, struct slab *slab, struct slice address);
 
-void auth_set_deinit(struct auth_set *set, struct heap *heap);
+void auth_set_deinit(struct auth_set *set, struct slab *slab);
 
 /* An auth packet. CODE_AUTH_FAILED: an unknown scheme, malformed secret, or a limit; the
  * connection is to be closed. Adding an identity twice keeps one. */
-MUST_CHECK enum code auth_set_add(struct auth_set *set, struct heap *heap,
+MUST_CHECK enum code auth_set_add(struct auth_set *set, struct slab *slab,
                                   const struct auth_options *options, struct slice scheme,
                                   struct slice secret);
 

@@ -26,18 +26,21 @@ static void hashes_by_each_algorithm(void **state)
     };
     for (size_t index = 0; index < ARRAY_COUNT(cases); index++) {
         struct heap heap;
+        struct slab slab;
         struct auth_set set;
         const struct auth_options options = {.digest_algorithm = cases[index].algorithm,
                                              .super_digest = slice_from_text(cases[index].id)};
-        heap_init(&heap, (struct heap_options){.limit_bytes = 1 << 16, .tracked = true});
-        assert_int_equal(auth_set_init(&set, &heap, SLICE_LITERAL("::1")), ERR_OK);
-        assert_int_equal(auth_set_add(&set, &heap, &options, SLICE_LITERAL("digest"),
+        heap_init(&heap, (struct heap_options){.limit_bytes = 1 << 20, .tracked = true});
+        slab_init(&slab, &heap);
+        assert_int_equal(auth_set_init(&set, &slab, SLICE_LITERAL("::1")), ERR_OK);
+        assert_int_equal(auth_set_add(&set, &slab, &options, SLICE_LITERAL("digest"),
                                       SLICE_LITERAL("super:test")),
                          CODE_OK);
         assert_int_equal(set.count, 3);
         assert_true(slice_equal_text(set.items[1].scheme, "super"));
         assert_true(slice_equal_text(set.items[2].id, cases[index].id));
-        auth_set_deinit(&set, &heap);
+        auth_set_deinit(&set, &slab);
+        slab_deinit(&slab);
         heap_deinit(&heap);
     }
 }
@@ -47,12 +50,14 @@ static void a_disabled_digest_is_an_unknown_scheme(void **state)
 {
     (void)state;
     struct heap heap;
+    struct slab slab;
     struct auth_set set;
     const struct auth_options options = {.digest_disabled = true};
-    heap_init(&heap, (struct heap_options){.limit_bytes = 1 << 16, .tracked = true});
-    assert_int_equal(auth_set_init(&set, &heap, SLICE_LITERAL("::1")), ERR_OK);
+    heap_init(&heap, (struct heap_options){.limit_bytes = 1 << 20, .tracked = true});
+    slab_init(&slab, &heap);
+    assert_int_equal(auth_set_init(&set, &slab, SLICE_LITERAL("::1")), ERR_OK);
     assert_int_equal(
-        auth_set_add(&set, &heap, &options, SLICE_LITERAL("digest"), SLICE_LITERAL("a:b")),
+        auth_set_add(&set, &slab, &options, SLICE_LITERAL("digest"), SLICE_LITERAL("a:b")),
         CODE_AUTH_FAILED);
     const struct zk_acl acl = {ACL_READ, {SLICE_LITERAL("digest"), SLICE_LITERAL("a:b")}};
     const struct acl_list list = {&acl, 1};
@@ -64,7 +69,8 @@ static void a_disabled_digest_is_an_unknown_scheme(void **state)
         acl_list_fix(list, &(struct acl_fix_options){.digest_disabled = true}, &arena, &fixed),
         CODE_INVALID_ACL);
     assert_int_equal(acl_list_fix(list, &(struct acl_fix_options){0}, &arena, &fixed), CODE_OK);
-    auth_set_deinit(&set, &heap);
+    auth_set_deinit(&set, &slab);
+    slab_deinit(&slab);
     heap_deinit(&heap);
 }
 

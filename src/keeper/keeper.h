@@ -31,12 +31,15 @@ struct keeper_options {
     int32_t timeout_ms_min; /* Of sessions. */
     int32_t timeout_ms_max;
     uint8_t server_id;
-    uint64_t hash_seed;       /* From the io's entropy. */
-    int32_t record_bytes_max; /* jute.maxbuffer plus its extra: no string or buffer is longer. */
+    bool local_sessions_enabled; /* localSessionsEnabled, of an ensemble. */
+    uint64_t hash_seed;          /* From the io's entropy. */
+    int32_t record_bytes_max;    /* jute.maxbuffer plus its extra: no string or buffer is longer. */
     struct auth_options auth;
     bool skip_acl;               /* zookeeper.skipACL */
     bool extended_types_enabled; /* zookeeper.extendedTypesEnabled: TTL znodes. */
+    bool emulates_353_ttl;       /* zookeeper.emulate353TTLNodes: see tree_options. */
     bool enforce_quota;          /* zookeeper.enforceQuota */
+    bool reconfig_enabled;       /* reconfigEnabled: only the refusal is another one. */
 };
 
 /* Memory that is used again and again, and grows. */
@@ -51,11 +54,11 @@ struct keeper {
     struct slab slab;
     struct tree tree;
     struct session_table sessions;
+    struct session_table local_sessions; /* Known to this server only; in no transaction. */
     struct watch_table watches;
     struct pending pending;
-    uint32_t pending_session_count; /* Prepared and not applied. */
-    int64_t zxid_prepared;          /* The last one given out. */
-    int64_t zxid_applied;           /* What the server answers with. */
+    int64_t zxid_prepared; /* The last one given out. */
+    int64_t zxid_applied;  /* What the server answers with. */
     int64_t session_id_next;
     struct keeper_room path_room;  /* For the path of a znode. */
     struct keeper_room quota_room; /* For names of a quota. */
@@ -77,7 +80,9 @@ struct keeper_request {
     int32_t type; /* As the client sent it. */
     struct slice body;
     struct acl_id_list identities;
-    int64_t time_ms; /* Wall clock. */
+    int64_t time_ms;     /* Wall clock, of a write; reads do not ask. */
+    struct slice config; /* OP_RECONFIG: the new text of /zookeeper/config, */
+    int32_t config_code; /* or why there is none. */
 };
 
 /* Where the events of watches go, in order; they precede the answer to what caused them. */
@@ -109,6 +114,13 @@ MUST_CHECK enum err keeper_init(struct keeper *keeper, struct heap *heap,
 /* Connections must be gone. */
 void keeper_deinit(struct keeper *keeper);
 
+/* Moves everything to another struct. from has no connections and nothing pending, and is
+ * afterwards as keeper_deinit leaves it. */
+void keeper_move(struct keeper *keeper, struct keeper *from);
+
+/* Everything up to zxid counts as applied: a tree that came without its transactions. */
+void keeper_set_zxid(struct keeper *keeper, int64_t zxid);
+
 /* --- connections and sessions --- */
 
 /* ERR_NO_MEMORY. address without a port. */
@@ -130,9 +142,43 @@ int32_t keeper_clamp_timeout(const struct keeper *keeper, int32_t timeout_ms);
 /* A fresh session id, for a create_session request. */
 int64_t keeper_next_session_id(struct keeper *keeper);
 
+/* A session of this server alone: it may read, and write what others do too, but own no znode, and
+ * is in no snapshot. What follows of sessions is true of it too, but expiry. CODE_SYSTEM_ERROR: no
+ * room. */
+MUST_CHECK enum code keeper_open_local_session(struct keeper *keeper, int64_t session_id,
+                                               int32_t timeout_ms, int64_t now_ms);
+bool keeper_has_local_session(const struct keeper *keeper, int64_t session_id);
+void keeper_close_local_session(struct keeper *keeper, int64_t session_id);
+void keeper_close_local_sessions(struct keeper *keeper);
+
+/* It takes no more requests, and is about to be closed. */
+void keeper_end_local_session(struct keeper *keeper, int64_t session_id);
+
+/* The timeout that it was opened with. It is there. */
+int32_t keeper_local_session_timeout_ms(const struct keeper *keeper, int64_t session_id);
+
+/* Learner: the session is about to be created by the leader, for a client that is here already, or
+ * will not be. False: no memory. */
+MUST_CHECK bool keeper_promise_session(struct keeper *keeper, int64_t session_id, uint64_t owner);
+void keeper_drop_promise(struct keeper *keeper, int64_t session_id);
+
+/* Whether it is one of all servers, or about to be. */
+bool keeper_has_session(const struct keeper *keeper, int64_t session_id);
+
+/* The next overdue one, which is to be closed. False: none. */
+bool keeper_expire_next_local(struct keeper *keeper, int64_t now_ms, int64_t *session_id);
+
 /* Whether a client may resume the session: it exists and is not closing, and the password is
  * right. */
 bool keeper_may_resume(const struct keeper *keeper, int64_t session_id, struct slice password);
+
+/* The part of it that any server of an ensemble can tell. */
+bool keeper_is_password(int64_t session_id, struct slice password);
+
+/* Learner: the leader says that the session exists, whose creation may not have come here yet.
+ * ERR_NO_MEMORY. */
+MUST_CHECK enum err keeper_know_session(struct keeper *keeper, int64_t session_id,
+                                        int32_t timeout_ms, int64_t now_ms);
 
 /* A resumed session takes requests of this owner from now on. */
 void keeper_move_session(struct keeper *keeper, int64_t session_id, uint64_t owner);
@@ -141,7 +187,7 @@ void keeper_move_session(struct keeper *keeper, int64_t session_id, uint64_t own
 bool keeper_touch_session(struct keeper *keeper, int64_t session_id, int32_t timeout_ms,
                           int64_t now_ms);
 
-/* Whether a sync or ping of owner may be answered; the other requests are checked on their way.
+/* Whether a read, sync or ping of owner may be answered; writes are checked on their way.
  * CODE_SESSION_EXPIRED, CODE_SESSION_MOVED. */
 MUST_CHECK enum code keeper_check_session(struct keeper *keeper, int64_t session_id,
                                           uint64_t owner);
@@ -164,11 +210,22 @@ uint64_t keeper_znode_count(const struct keeper *keeper);
 MUST_CHECK enum code keeper_prepare(struct keeper *keeper, const struct keeper_request *request,
                                     struct arena *arena, struct txn *txn);
 
+/* The transaction that says no, for a request that a learner has forwarded: its client is answered
+ * by what commits. */
+void keeper_prepare_refusal(struct keeper *keeper, const struct keeper_request *request,
+                            enum code code, struct txn *txn);
+
 /* Applies a committed transaction; sessions open and close with it. The events of watches come in
  * order; sink may be NULL while nobody is connected. result is arena memory and slices of txn; if
  * the arena is full its code is CODE_SYSTEM_ERROR, but all was applied. now_ms: monotonic. */
 void keeper_apply(struct keeper *keeper, const struct txn *txn, int64_t now_ms,
                   struct keeper_sink *sink, struct arena *arena, struct txn_result *result);
+
+/* A member of an ensemble shows this text in /zookeeper/config, as of the version of its
+ * configuration. It is no transaction: each member does it by itself, while nobody is connected.
+ * ERR_NO_MEMORY: nothing has changed. */
+MUST_CHECK enum err keeper_set_config(struct keeper *keeper, struct slice text, int64_t version,
+                                      int64_t time_ms);
 
 /* How many watches the next calls of keeper_apply may fire at once; the events beyond are owed.
  * UINT64_MAX, as at first: all. */
@@ -190,7 +247,8 @@ void keeper_drop_pending(struct keeper *keeper);
 /* --- reads --- */
 
 /* Answers any operation of OP_CLASS_READ; watches that it leaves are connection's. sink hears the
- * events of set_watches before this returns. */
+ * events of set_watches before this returns. The session was checked when the request came: it may
+ * have begun to close since. */
 void keeper_read(struct keeper *keeper, const struct keeper_request *request,
                  struct keeper_connection *connection, struct keeper_sink *sink,
                  struct arena *arena, struct keeper_reply *reply);
@@ -200,5 +258,9 @@ void keeper_read(struct keeper *keeper, const struct keeper_request *request,
 /* Deletes the ephemerals of sessions that do not exist and gives every session a full timeout. The
  * server then writes a fresh snapshot, so that both are on disk. wall_ms: for new session ids. */
 void keeper_start(struct keeper *keeper, int64_t now_ms, int64_t wall_ms);
+
+/* A server of an ensemble leads from now on, with transactions above zxid, or follows: every
+ * session gets a full timeout, and belongs to whoever uses it next. Nothing is pending. */
+void keeper_begin_term(struct keeper *keeper, int64_t zxid, int64_t now_ms, int64_t wall_ms);
 
 #endif

@@ -41,7 +41,8 @@ static void fire_children_changed(struct application *work, struct slice path,
                                   const struct znode *parent)
 {
     watch_table_begin_round(&work->keeper->watches);
-    fire(work, WATCH_KIND_CHILD, WATCH_EVENT_CHILDREN_CHANGED, path_parent(path), parent->acl);
+    fire(work, WATCH_KIND_CHILD, WATCH_EVENT_CHILDREN_CHANGED, path_parent(path),
+         tree_acl(&work->keeper->tree, parent));
 }
 
 /* At least size bytes; what was in the room before is lost. */
@@ -54,6 +55,24 @@ static uint8_t *take_room(struct keeper *keeper, struct keeper_room *room, size_
         assert(room->bytes != NULL); /* The heap's limit is above what keeper_prepare grants. */
     }
     return room->bytes;
+}
+
+/* --- the configuration --- */
+
+enum err keeper_set_config(struct keeper *keeper, struct slice text, int64_t version,
+                           int64_t time_ms)
+{
+    const struct slice path = SLICE_LITERAL("/zookeeper/config");
+    struct znode *znode = tree_find(&keeper->tree, path);
+    assert(znode != NULL);
+    const enum err err = tree_set_data(&keeper->tree, znode, text);
+    if (err != ERR_OK)
+        return err;
+    znode->version = -1; /* As Apache's servers do. */
+    znode->mzxid = version;
+    tree_set_mtime(znode, time_ms);
+    tree_changed(&keeper->tree, znode, path);
+    return ERR_OK;
 }
 
 /* --- quotas --- */
@@ -89,16 +108,24 @@ static struct acl_entry *acquire_acl(struct tree *tree, struct acl_list acl)
     return entry;
 }
 
+static struct znode_more *take_more(struct application *work, struct znode *znode)
+{
+    struct znode_more *more = tree_take_more(&work->keeper->tree, znode);
+    assert(more != NULL); /* The heap's limit is above what keeper_prepare grants. */
+    return more;
+}
+
 /* A create that was seen before only raises what it left on the parent. */
 static void raise_parent(struct application *work, struct znode *parent, struct slice path,
                          int32_t cversion)
 {
+    struct znode_more *more = take_more(work, parent);
     if (cversion == -1)
-        cversion = (int32_t)((uint32_t)parent->cversion + 1);
-    if (cversion <= parent->cversion)
+        cversion = (int32_t)((uint32_t)more->cversion + 1);
+    if (cversion <= more->cversion)
         return;
-    parent->cversion = cversion;
-    parent->pzxid = work->txn->zxid;
+    more->cversion = cversion;
+    more->pzxid = work->txn->zxid;
     tree_changed(&work->keeper->tree, parent, path_parent(path));
 }
 
@@ -138,7 +165,7 @@ static enum code apply_create(struct application *work, const struct txn_op *op,
     count_in_quota(work, op->path, (struct quota_change){1, (int64_t)op->data.size});
 
     watch_table_begin_round(&work->keeper->watches);
-    fire(work, WATCH_KIND_DATA, WATCH_EVENT_CREATED, op->path, znode->acl);
+    fire(work, WATCH_KIND_DATA, WATCH_EVENT_CREATED, op->path, tree_acl(tree, znode));
     fire_children_changed(work, op->path, parent);
     return CODE_OK;
 }
@@ -147,9 +174,9 @@ static enum code apply_create(struct application *work, const struct txn_op *op,
 
 static void raise_pzxid(struct application *work, struct znode *parent, struct slice path)
 {
-    if (work->txn->zxid <= parent->pzxid)
+    if (work->txn->zxid <= tree_more(&work->keeper->tree, parent).pzxid)
         return;
-    parent->pzxid = work->txn->zxid;
+    take_more(work, parent)->pzxid = work->txn->zxid;
     tree_changed(&work->keeper->tree, parent, path_parent(path));
 }
 
@@ -163,13 +190,13 @@ static enum code apply_delete(struct application *work, struct slice path)
     struct znode *znode = tree_find(tree, path);
     if (znode == NULL)
         return CODE_NO_NODE;
-    struct acl_entry *acl = acl_table_share(znode->acl);
+    struct acl_entry *acl = acl_table_share(tree_acl(tree, znode));
     struct quota_change change = {0, 0};
-    for (const struct znode *at = znode; at != NULL; at = tree_next_below(at, znode)) {
+    for (const struct znode *at = znode; at != NULL; at = tree_next_below(tree, at, znode)) {
         change.count--;
-        change.bytes -= at->data_size;
+        change.bytes -= (int64_t)tree_data(tree, at).size;
     }
-    if (znode->first_child == NULL)
+    if (tree_first_child(tree, znode) == NULL)
         tree_delete(tree, znode);
     else
         tree_delete_subtree(tree, znode);
@@ -193,17 +220,17 @@ static enum code apply_set_data(struct application *work, const struct txn_op *o
     struct znode *znode = tree_find(tree, op->path);
     if (znode == NULL)
         return CODE_NO_NODE;
-    const int64_t bytes = (int64_t)op->data.size - (int64_t)znode->data_size;
+    const int64_t bytes = (int64_t)op->data.size - (int64_t)tree_data(tree, znode).size;
     const enum err err = tree_set_data(tree, znode, op->data);
     assert(err == ERR_OK); /* keeper_prepare judged that there is room. */
     znode->version = op->version;
     znode->mzxid = work->txn->zxid;
-    znode->mtime = work->txn->time_ms;
+    tree_set_mtime(znode, work->txn->time_ms);
     tree_changed(tree, znode, op->path);
     tree_stat(tree, znode, stat);
     count_in_quota(work, op->path, (struct quota_change){0, bytes});
     watch_table_begin_round(&work->keeper->watches);
-    fire(work, WATCH_KIND_DATA, WATCH_EVENT_DATA_CHANGED, op->path, znode->acl);
+    fire(work, WATCH_KIND_DATA, WATCH_EVENT_DATA_CHANGED, op->path, tree_acl(tree, znode));
     return CODE_OK;
 }
 
@@ -215,7 +242,7 @@ static enum code apply_set_acl(struct application *work, const struct txn_op *op
     if (znode == NULL)
         return CODE_NO_NODE;
     tree_set_acl(tree, znode, acquire_acl(tree, op->acl));
-    znode->aversion = op->version;
+    take_more(work, znode)->aversion = op->version;
     tree_changed(tree, znode, op->path);
     tree_stat(tree, znode, stat);
     return CODE_OK;
@@ -227,8 +254,6 @@ static enum code apply_create_session(struct application *work, const struct txn
                                       int64_t now_ms)
 {
     struct keeper *keeper = work->keeper;
-    if (keeper->pending_session_count > 0)
-        keeper->pending_session_count--;
     const enum err err =
         session_table_open(&keeper->sessions, work->txn->session_id, op->timeout_ms, now_ms);
     assert(err == ERR_OK); /* keeper_prepare judged that there is room. */
@@ -237,7 +262,8 @@ static enum code apply_create_session(struct application *work, const struct txn
 
 static struct slice path_of(struct keeper *keeper, const struct znode *znode)
 {
-    return tree_path_write(znode, take_room(keeper, &keeper->path_room, tree_path_bytes(znode)));
+    const size_t size = tree_path_bytes(&keeper->tree, znode);
+    return tree_path_write(&keeper->tree, znode, take_room(keeper, &keeper->path_room, size));
 }
 
 static void delete_ephemerals(struct application *work, int64_t session_id)
@@ -295,6 +321,8 @@ static void apply_and_note(struct application *work, const struct txn_op *op, in
 {
     *result = (struct txn_result){.type = op->type, .zxid = work->txn->zxid, .path = op->path};
     result->code = apply_op(work, op, now_ms, &result->stat);
+    if (op->type == OP_RECONFIG)
+        result->data = op->data;
     if (result->code != CODE_OK)
         result->type = OP_ERROR;
 }
@@ -390,4 +418,13 @@ void keeper_start(struct keeper *keeper, int64_t now_ms, int64_t wall_ms)
         delete_ephemerals(&work, session_id);
     session_table_renew_all(&keeper->sessions, now_ms);
     keeper->session_id_next = session_id_first(keeper->options.server_id, wall_ms);
+}
+
+void keeper_begin_term(struct keeper *keeper, int64_t zxid, int64_t now_ms, int64_t wall_ms)
+{
+    keeper_drop_pending(keeper);
+    keeper->zxid_prepared = max_i64(zxid, keeper->zxid_applied);
+    session_table_renew_all(&keeper->sessions, now_ms);
+    const int64_t session_id = session_id_first(keeper->options.server_id, wall_ms);
+    keeper->session_id_next = max_i64(keeper->session_id_next, session_id);
 }

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "keeper/keeper.h"
 #include "keeper/txn_codec.h"
+#include "keeper/write_request.h"
 
 enum { arena_bytes = 1 << 20, client_count = 3, request_head_bytes = 4 };
 
@@ -39,6 +40,7 @@ static void write_one(struct world *world, const struct keeper_request *request)
     struct arena arena;
     arena_init(&arena, memory, arena_bytes);
     struct txn txn;
+    (void)write_request_wants_ephemeral(request->type, request->body, &arena);
     if (keeper_prepare(&world->keeper, request, &arena, &txn) != CODE_OK)
         return;
     assert(txn_codec_entry_bytes(&txn) <= (size_t)world->keeper.options.record_bytes_max);

@@ -6,6 +6,7 @@
 #include "keeper/path.h"
 #include "keeper/quota.h"
 #include "keeper/txn_codec.h"
+#include "keeper/write_request.h"
 
 #include <stdio.h>
 
@@ -17,43 +18,41 @@ struct preparation {
     struct txn *txn;
 };
 
-/* What the flags of a create mean. */
-struct create_mode {
-    bool ephemeral;
-    bool sequential;
-    bool container;
-    bool ttl;
-};
-
-static const struct create_mode modes[] = {
-    {0},
-    {.ephemeral = true},
-    {.sequential = true},
-    {.ephemeral = true, .sequential = true},
-    {.container = true},
-    {.ttl = true},
-    {.ttl = true, .sequential = true},
-};
-
-/* A create request of any kind. */
-struct create_arguments {
-    int32_t type; /* enum op */
-    struct slice path;
-    struct slice data;
-    struct acl_list acl;
-    int32_t flags;
-    int64_t ttl_ms; /* -1: the request has none. */
-};
-
-static const struct create_mode *mode_of(int32_t flags)
+static enum code check_global_session(const struct preparation *work)
 {
-    return flags >= 0 && flags < (int32_t)ARRAY_COUNT(modes) ? &modes[flags] : NULL;
+    return session_table_check(&work->keeper->sessions, work->request->session_id,
+                               work->request->owner);
+}
+
+/* Whether it may be one that only the server knows whose id it bears. */
+static bool may_be_foreign(const struct preparation *work)
+{
+    const struct keeper_options *options = &work->keeper->options;
+    const int64_t session_id = work->request->session_id;
+    return options->local_sessions_enabled &&
+           (uint8_t)((uint64_t)session_id >> 56) != options->server_id &&
+           !keeper_has_session(work->keeper, session_id);
 }
 
 static enum code check_session(const struct preparation *work)
 {
-    return session_table_check(&work->keeper->sessions, work->request->session_id,
-                               work->request->owner);
+    const struct keeper_request *request = work->request;
+    return may_be_foreign(work)
+               ? CODE_OK
+               : keeper_check_session(work->keeper, request->session_id, request->owner);
+}
+
+/* An ephemeral dies with a session that all servers know. */
+static enum code check_creator(const struct preparation *work,
+                               const struct create_arguments *create,
+                               const struct create_mode *mode)
+{
+    if (!mode->ephemeral)
+        return check_session(work);
+    const bool is_local = keeper_has_local_session(work->keeper, work->request->session_id);
+    if (is_local && create->type != OP_CREATE_CONTAINER)
+        return CODE_EPHEMERAL_ON_LOCAL_SESSION; /* It was not upgraded. */
+    return check_global_session(work);
 }
 
 static enum code check_acl(const struct preparation *work, const struct acl_entry *acl,
@@ -85,7 +84,8 @@ static bool has_room(const struct keeper *keeper, size_t bytes)
     const size_t more = keeper->pending.reserved_bytes + bytes;
     const size_t used = heap->used_bytes - slab->region_bytes + slab->used_bytes;
     return used + more <= keeper->options.memory_bytes_max &&
-           heap->used_bytes + heap->kept_bytes + more + slab_reserve_bytes <= heap->limit_bytes;
+           heap->used_bytes + heap->kept_bytes + more + slab_reserve_bytes <= heap->limit_bytes &&
+           slab->region_bytes + more + slab_reserve_bytes <= SLAB_REGION_BYTES_MAX;
 }
 
 static enum code fix_acl(const struct preparation *work, struct acl_list list,
@@ -108,11 +108,11 @@ static enum code check_quota(const struct preparation *work, struct slice path,
     if (room == NULL)
         return CODE_SYSTEM_ERROR;
     const struct quota_znodes quota = quota_find(&work->keeper->tree, path, room);
-    const struct quota_breach breach = quota_judge(quota, change);
+    const struct quota_breach breach = quota_judge(&work->keeper->tree, quota, change);
     if (breach.kind == QUOTA_NONE)
         return CODE_OK;
     work->keeper->breach = breach;
-    work->keeper->breach.path = quota_path(quota, room);
+    work->keeper->breach.path = quota_path(&work->keeper->tree, quota, room);
     return breach.is_hard ? CODE_QUOTA_EXCEEDED : CODE_OK;
 }
 
@@ -160,7 +160,7 @@ static enum code check_create(const struct preparation *work, const struct creat
         return CODE_BAD_ARGUMENTS;
     enum code code = check_ttl(work, create, mode);
     if (code == CODE_OK)
-        code = check_session(work);
+        code = check_creator(work, create, mode);
     if (code != CODE_OK)
         return code;
     if (create->path.data == NULL)
@@ -179,8 +179,7 @@ static enum code check_place(const struct preparation *work, struct slice path,
     struct pending_state state;
     if (pending_look(&work->keeper->pending, path, &state))
         return CODE_NODE_EXISTS;
-    const bool extended = work->keeper->options.extended_types_enabled;
-    if (tree_owner_kind_of(parent->owner, extended) == TREE_OWNER_SESSION)
+    if (tree_owner_kind_of(&work->keeper->tree, parent->owner) == TREE_OWNER_SESSION)
         return CODE_NO_CHILDREN_FOR_EPHEMERALS;
     return CODE_OK;
 }
@@ -223,7 +222,7 @@ static enum code note_create(const struct preparation *work, const struct txn_op
 static enum code prepare_create(const struct preparation *work,
                                 const struct create_arguments *create, struct txn_op *op)
 {
-    const struct create_mode *mode = mode_of(create->flags);
+    const struct create_mode *mode = create_mode_of(create->flags);
     struct acl_list acl;
     enum code code = check_create(work, create, mode, &acl);
     if (code != CODE_OK)
@@ -319,7 +318,7 @@ static enum code prepare_delete_container(const struct preparation *work, struct
         return CODE_NO_NODE;
     if (state.child_count > 0)
         return CODE_NOT_EMPTY;
-    switch (tree_owner_kind_of(state.owner, work->keeper->options.extended_types_enabled)) {
+    switch (tree_owner_kind_of(&work->keeper->tree, state.owner)) {
     case TREE_OWNER_NONE:
     case TREE_OWNER_SESSION: return CODE_BAD_VERSION;
     case TREE_OWNER_CONTAINER:
@@ -347,7 +346,7 @@ static enum code check_session_and_path(const struct preparation *work, struct s
 static enum code note_set_data(const struct preparation *work, const struct txn_op *op)
 {
     struct pending *pending = &work->keeper->pending;
-    const size_t bytes = slab_bytes(op->data.size);
+    const size_t bytes = tree_data_bytes(op->data.size);
     if (!has_room(work->keeper, bytes))
         return CODE_SYSTEM_ERROR;
     struct pending_znode *znode = pending_change(pending, op->path);
@@ -388,7 +387,7 @@ static enum code prepare_set_data(const struct preparation *work,
 static enum code note_set_acl(const struct preparation *work, const struct txn_op *op)
 {
     struct pending *pending = &work->keeper->pending;
-    const size_t bytes = acl_table_bytes(op->acl);
+    const size_t bytes = acl_table_bytes(op->acl) + slab_bytes(sizeof(struct znode_more));
     if (!has_room(work->keeper, bytes))
         return CODE_SYSTEM_ERROR;
     struct pending_znode *znode = pending_change(pending, op->path);
@@ -452,15 +451,15 @@ static enum code prepare_create_session(const struct preparation *work, struct t
 {
     struct keeper *keeper = work->keeper;
     assert(work->request->body.size == sizeof(int32_t));
-    if (keeper->sessions.by_id.count + keeper->pending_session_count >=
+    if (keeper->sessions.by_id.count + keeper->sessions.promise_count >=
             keeper->options.session_count_max ||
-        !has_room(keeper, sizeof(struct session)))
+        !has_room(keeper, sizeof(struct session)) ||
+        !session_table_promise(&keeper->sessions, work->request->session_id, work->request->owner))
         return CODE_SYSTEM_ERROR;
     *op = (struct txn_op){
         .type = OP_CREATE_SESSION,
         .timeout_ms = load_i32(work->request->body.data),
     };
-    keeper->pending_session_count++;
     return CODE_OK;
 }
 
@@ -485,10 +484,10 @@ static bool add_committed(const struct preparation *work, const struct tree_owne
 {
     list_each (link, &owner->znodes) {
         const struct znode *znode = tree_owned(link);
-        uint8_t *memory = arena_take(work->arena, tree_path_bytes(znode));
+        uint8_t *memory = arena_take(work->arena, tree_path_bytes(&work->keeper->tree, znode));
         if (memory == NULL)
             return false;
-        const struct slice path = tree_path_write(znode, memory);
+        const struct slice path = tree_path_write(&work->keeper->tree, znode, memory);
         struct pending_state state;
         const bool stays =
             pending_look(&work->keeper->pending, path, &state) && state.owner == owner->id;
@@ -507,7 +506,7 @@ static bool add_pending(const struct preparation *work, int64_t session_id, stru
         if (!pending->state.exists || pending->state.owner != session_id)
             continue;
         const struct znode *znode = tree_find(&work->keeper->tree, path);
-        const bool is_committed = znode != NULL && znode->owner == session_id;
+        const bool is_committed = znode != NULL && tree_owner_id(znode) == session_id;
         if (!is_committed && !add_ephemeral(list, arena_copy(work->arena, path)))
             return false;
     }
@@ -556,84 +555,8 @@ static enum code prepare_close_session(const struct preparation *work, struct tx
 
 /* --- requests --- */
 
-/* CODE_MARSHALLING_ERROR, CODE_SYSTEM_ERROR: the arena is full. Both without a transaction. */
-static enum code decode(const struct preparation *work, const struct wire_record *record,
-                        struct slice *input, void *out)
-{
-    const enum err err = wire_decode(record, 0, input, work->arena, out);
-    if (err == ERR_OK)
-        return CODE_OK;
-    return err == ERR_LIMIT ? CODE_SYSTEM_ERROR : CODE_MARSHALLING_ERROR;
-}
-
-/* A request that may also stand in a multi. */
-struct request {
-    int32_t type; /* enum op */
-    union {
-        struct create_arguments create;
-        struct zk_delete_request delete;
-        struct zk_set_data_request set_data;
-        struct zk_set_acl_request set_acl;
-        struct zk_check_request check;
-        struct zk_delete_container_request delete_container;
-    } as;
-};
-
-static enum code decode_create(const struct preparation *work, struct slice *input,
-                               struct request *request)
-{
-    struct zk_create_request create;
-    const enum code code = decode(work, &zk_create_request_wire, input, &create);
-    if (code == CODE_OK)
-        request->as.create = (struct create_arguments){
-            .type = request->type,
-            .path = create.path,
-            .data = create.data,
-            .acl = {create.acl.items, create.acl.count},
-            .flags = create.flags,
-            .ttl_ms = -1,
-        };
-    return code;
-}
-
-static enum code decode_create_ttl(const struct preparation *work, struct slice *input,
-                                   struct request *request)
-{
-    struct zk_create_ttl_request create;
-    const enum code code = decode(work, &zk_create_ttl_request_wire, input, &create);
-    if (code == CODE_OK)
-        request->as.create = (struct create_arguments){
-            .type = request->type,
-            .path = create.path,
-            .data = create.data,
-            .acl = {create.acl.items, create.acl.count},
-            .flags = create.flags,
-            .ttl_ms = create.ttl_ms,
-        };
-    return code;
-}
-
-static enum code decode_request(const struct preparation *work, struct slice *input,
-                                struct request *request)
-{
-    switch (request->type) {
-    case OP_CREATE:
-    case OP_CREATE2:
-    case OP_CREATE_CONTAINER: return decode_create(work, input, request);
-    case OP_CREATE_TTL: return decode_create_ttl(work, input, request);
-    case OP_DELETE: return decode(work, &zk_delete_request_wire, input, &request->as.delete);
-    case OP_SET_DATA: return decode(work, &zk_set_data_request_wire, input, &request->as.set_data);
-    case OP_SET_ACL: return decode(work, &zk_set_acl_request_wire, input, &request->as.set_acl);
-    case OP_CHECK: return decode(work, &zk_check_request_wire, input, &request->as.check);
-    case OP_DELETE_CONTAINER:
-        return decode(work, &zk_delete_container_request_wire, input,
-                      &request->as.delete_container);
-    }
-    return CODE_MARSHALLING_ERROR;
-}
-
-static enum code prepare_request(const struct preparation *work, const struct request *request,
-                                 struct txn_op *op)
+static enum code prepare_request(const struct preparation *work,
+                                 const struct write_request *request, struct txn_op *op)
 {
     switch (request->type) {
     case OP_CREATE:
@@ -652,67 +575,12 @@ static enum code prepare_request(const struct preparation *work, const struct re
 
 /* --- multi --- */
 
-/* In a multi the flags decide what kind of create it is, where alone the operation does. */
-static enum code rewrite_create(struct request *request)
-{
-    struct create_arguments *create = &request->as.create;
-    const struct create_mode *mode = mode_of(create->flags);
-    if (request->type == OP_CREATE_TTL) {
-        if (mode != NULL && mode->ttl)
-            return CODE_OK;
-        create->type = OP_CREATE;
-        create->ttl_ms = -1;
-    } else if (mode == NULL || mode->ttl) {
-        return CODE_MARSHALLING_ERROR;
-    }
-    if (mode != NULL && mode->container)
-        create->type = OP_CREATE_CONTAINER;
-    return CODE_OK;
-}
-
-static bool is_multi_type(int32_t type)
-{
-    switch (type) {
-    case OP_CREATE:
-    case OP_CREATE2:
-    case OP_CREATE_CONTAINER:
-    case OP_CREATE_TTL:
-    case OP_DELETE:
-    case OP_SET_DATA:
-    case OP_CHECK: return true;
-    }
-    return false;
-}
-
-static struct slice path_of(const struct request *request)
-{
-    switch (request->type) {
-    case OP_DELETE: return request->as.delete.path;
-    case OP_SET_DATA: return request->as.set_data.path;
-    case OP_CHECK: return request->as.check.path;
-    }
-    return request->as.create.path;
-}
-
-static bool is_create(const struct request *request)
-{
-    return request->type != OP_DELETE && request->type != OP_SET_DATA && request->type != OP_CHECK;
-}
-
-/* A part that breaks Apache's server while it unpacks the multi, before it has taken a zxid. */
-static bool is_broken_part(const struct request *request)
-{
-    const struct create_arguments *create = &request->as.create;
-    return is_create(request) && request->type != OP_CREATE_TTL && mode_of(create->flags) != NULL &&
-           create->acl.items == NULL && create->acl.count < 0;
-}
-
 /* The operations decided so far; grows by doubling. */
 struct op_list {
     struct txn_op *items;
     int32_t count;
     int32_t capacity;
-    bool is_broken; /* A part is, see is_broken_part. */
+    bool is_broken; /* A part is, see write_request_next_part. */
 };
 
 static struct txn_op *add_op(struct op_list *list, struct arena *arena)
@@ -737,8 +605,9 @@ static struct txn_op error_op(enum code code)
 
 /* One operation of a multi. After the first that fails, which takes the earlier ones back, the
  * others fail unseen. */
-static enum code prepare_in_multi(const struct preparation *work, const struct request *request,
-                                  bool *has_failed, struct txn_op *op)
+static enum code prepare_in_multi(const struct preparation *work,
+                                  const struct write_request *request, bool *has_failed,
+                                  struct txn_op *op)
 {
     if (*has_failed) {
         *op = error_op(CODE_RUNTIME_INCONSISTENCY);
@@ -753,41 +622,16 @@ static enum code prepare_in_multi(const struct preparation *work, const struct r
     return code == CODE_MARSHALLING_ERROR ? code : CODE_OK;
 }
 
-static enum code decode_part(const struct preparation *work, struct slice *input,
-                             struct op_list *list, struct request *request)
-{
-    if (!is_multi_type(request->type))
-        return CODE_MARSHALLING_ERROR;
-    const enum code code = decode_request(work, input, request);
-    if (code != CODE_OK || !is_create(request))
-        return code;
-    list->is_broken = is_broken_part(request);
-    return list->is_broken ? CODE_MARSHALLING_ERROR : rewrite_create(request);
-}
-
-/* The next part. False: there is none, or none that can be unpacked; *refusal says which. */
-static bool next_part(const struct preparation *work, struct slice *input, struct op_list *list,
-                      struct request *request, enum code *refusal)
-{
-    struct zk_multi_header header;
-    *refusal = decode(work, &zk_multi_header_wire, input, &header);
-    if (*refusal != CODE_OK || header.done)
-        return false;
-    request->type = header.type;
-    *refusal = decode_part(work, input, list, request);
-    return *refusal == CODE_OK;
-}
-
 /* Decodes and decides part by part. *refusal: why it cannot be unpacked or decided; otherwise the
  * result is why all of it fails. */
 static enum code prepare_parts(const struct preparation *work, struct op_list *list,
                                enum code *refusal)
 {
     struct slice input = work->request->body;
-    struct request request;
+    struct write_request request;
     bool has_failed = false;
     enum code code = CODE_OK;
-    while (next_part(work, &input, list, &request, refusal)) {
+    while (write_request_next_part(&request, &input, work->arena, refusal, &list->is_broken)) {
         struct txn_op *op = add_op(list, work->arena);
         if (op == NULL) {
             *refusal = CODE_SYSTEM_ERROR;
@@ -795,7 +639,7 @@ static enum code prepare_parts(const struct preparation *work, struct op_list *l
         }
         /* A part without a path spoils the whole, even behind one that fails. */
         enum code failure = CODE_MARSHALLING_ERROR;
-        if (path_of(&request).data != NULL)
+        if (write_request_path(&request).data != NULL)
             failure = prepare_in_multi(work, &request, &has_failed, op);
         code = code == CODE_OK ? failure : code;
     }
@@ -823,18 +667,46 @@ static enum code prepare_multi(const struct preparation *work, enum code *refusa
 static enum code prepare_single(const struct preparation *work, enum code *refusal)
 {
     struct slice input = work->request->body;
-    struct request request = {.type = work->request->type};
-    *refusal = decode_request(work, &input, &request);
+    struct write_request request = {.type = work->request->type};
+    *refusal = write_request_decode(&request, &input, work->arena);
     return *refusal == CODE_OK ? prepare_request(work, &request, &work->txn->op) : *refusal;
 }
 
-/* A server without an ensemble has nothing to configure. */
+/* CODE_MARSHALLING_ERROR, CODE_SYSTEM_ERROR: the arena is full. Both without a transaction. */
+static enum code decode(const struct preparation *work, const struct wire_record *record,
+                        struct slice *input, void *out)
+{
+    const enum err err = wire_decode(record, 0, input, work->arena, out);
+    if (err == ERR_OK)
+        return CODE_OK;
+    return err == ERR_LIMIT ? CODE_SYSTEM_ERROR : CODE_MARSHALLING_ERROR;
+}
+
+/* What is asked for was judged by who knows the members. */
 static enum code prepare_reconfig(const struct preparation *work, enum code *refusal)
 {
     struct zk_reconfig_request request;
     struct slice input = work->request->body;
     *refusal = decode(work, &zk_reconfig_request_wire, &input, &request);
-    return CODE_RECONFIG_DISABLED;
+    if (!work->keeper->options.reconfig_enabled)
+        return CODE_RECONFIG_DISABLED;
+    struct pending_state state;
+    enum code code = check_session(work);
+    if (code == CODE_OK)
+        code = (enum code)work->request->config_code;
+    if (code == CODE_OK)
+        code = look_at(work, SLICE_LITERAL("/zookeeper/config"), &state);
+    if (code == CODE_OK)
+        code = check_acl(work, state.acl, ACL_WRITE);
+    if (code != CODE_OK)
+        return code;
+    work->txn->op = (struct txn_op){
+        .type = OP_RECONFIG,
+        .path = SLICE_LITERAL("/zookeeper/config"),
+        .data = work->request->config,
+        .version = -1,
+    };
+    return note_set_data(work, &work->txn->op);
 }
 
 static enum code prepare(const struct preparation *work, enum code *refusal)
@@ -881,4 +753,16 @@ enum code keeper_prepare(struct keeper *keeper, const struct keeper_request *req
         fail(txn, code);
     keeper->zxid_prepared = txn->zxid;
     return CODE_OK;
+}
+
+void keeper_prepare_refusal(struct keeper *keeper, const struct keeper_request *request,
+                            enum code code, struct txn *txn)
+{
+    *txn = (struct txn){
+        .session_id = request->session_id,
+        .cxid = request->cxid,
+        .zxid = ++keeper->zxid_prepared,
+        .time_ms = request->time_ms,
+    };
+    fail(txn, code);
 }

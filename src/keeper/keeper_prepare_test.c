@@ -71,7 +71,9 @@ static void trap_3_sequence_wraps_to_negative(void **state)
 {
     (void)state;
     ok(driver_create(&driver, 0, "/p", 0));
-    struct znode *parent = tree_find(&driver.keeper.tree, SLICE_LITERAL("/p"));
+    struct tree *tree = &driver.keeper.tree;
+    struct znode_more *parent = tree_take_more(tree, tree_find(tree, SLICE_LITERAL("/p")));
+    assert_non_null(parent);
     parent->cversion = INT32_MAX;
     ok(driver_create(&driver, 0, "/p/n", 2));
     created_as("/p/n2147483647");
@@ -354,9 +356,10 @@ static void trap_20_auth_is_replaced_and_duplicates_go(void **state)
                                   driver_open_acl[0]};
     ok(driver_create_with(&driver, 1, "/a", list, 3));
     const struct znode *znode = tree_find(&driver.keeper.tree, SLICE_LITERAL("/a"));
-    assert_int_equal(znode->acl->list.count, 3);
-    assert_true(slice_starts_with(znode->acl->list.items[0].id.id, SLICE_LITERAL("user:")));
-    assert_true(slice_starts_with(znode->acl->list.items[1].id.id, SLICE_LITERAL("other:")));
+    const struct acl_list acl = tree_acl(&driver.keeper.tree, znode)->list;
+    assert_int_equal(acl.count, 3);
+    assert_true(slice_starts_with(acl.items[0].id.id, SLICE_LITERAL("user:")));
+    assert_true(slice_starts_with(acl.items[1].id.id, SLICE_LITERAL("other:")));
 }
 
 static void trap_26_super_may_do_all(void **state)
@@ -667,7 +670,7 @@ static void session_count_is_bounded(void **state)
     client->connection.session_id = kept;
 }
 
-static void reconfig_is_disabled(void **state)
+static void few_may_reconfigure(void **state)
 {
     (void)state;
     const int64_t zxid = driver.keeper.zxid_prepared;
@@ -677,6 +680,14 @@ static void reconfig_is_disabled(void **state)
     assert_int_equal(driver_write(&driver, 0, OP_RECONFIG, &zk_reconfig_request_wire, &request),
                      CODE_RECONFIG_DISABLED);
     assert_int_equal(driver.keeper.zxid_prepared, zxid + 1);
+    driver.keeper.options.reconfig_enabled = true;
+    assert_int_equal(driver_write(&driver, 0, OP_RECONFIG, &zk_reconfig_request_wire, &request),
+                     CODE_NO_AUTH); /* Everybody may read the members, and nobody change them. */
+    assert_int_equal(driver.keeper.zxid_prepared, zxid + 2);
+    driver.keeper.options.skip_acl = true;
+    assert_int_equal(driver_write(&driver, 0, OP_RECONFIG, &zk_reconfig_request_wire, &request),
+                     CODE_OK);
+    assert_int_equal(driver.keeper.zxid_prepared, zxid + 3);
 }
 
 static void a_moved_session_is_told(void **state)
@@ -732,7 +743,7 @@ int main(void)
         TEST(writes_beyond_the_memory_are_refused),
         TEST(what_is_pending_counts_as_used),
         TEST(session_count_is_bounded),
-        TEST(reconfig_is_disabled),
+        TEST(few_may_reconfigure),
         TEST(a_moved_session_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,7 +38,8 @@ static enum code check_acl(const struct reading *work, const struct znode *znode
                            int32_t permissions)
 {
     if (work->keeper->options.skip_acl ||
-        acl_list_grants(znode->acl->list, permissions, work->request->identities))
+        acl_list_grants(tree_acl(&work->keeper->tree, znode)->list, permissions,
+                        work->request->identities))
         return CODE_OK;
     return CODE_NO_AUTH;
 }
@@ -105,7 +106,7 @@ static enum code reply_data(const struct reading *work, struct slice path,
     const enum code code = find_readable(work, path, &znode);
     if (code != CODE_OK)
         return code;
-    reply->data = tree_data(znode);
+    reply->data = tree_data(&work->keeper->tree, znode);
     tree_stat(&work->keeper->tree, znode, &reply->stat);
     return CODE_OK;
 }
@@ -133,10 +134,10 @@ static enum code read_acl(const struct reading *work)
     if (code != CODE_OK)
         return code;
     tree_stat(&work->keeper->tree, znode, &work->reply->stat);
-    work->reply->acl = znode->acl->list;
+    work->reply->acl = tree_acl(&work->keeper->tree, znode)->list;
     if (check_acl(work, znode, ACL_ADMIN) == CODE_OK)
         return CODE_OK;
-    return acl_list_redact(znode->acl->list, work->arena, &work->reply->acl);
+    return acl_list_redact(work->reply->acl, work->arena, &work->reply->acl);
 }
 
 /* --- children --- */
@@ -148,16 +149,18 @@ static enum code reply_children(const struct reading *work, struct slice path,
     const enum code code = find_readable(work, path, &znode);
     if (code != CODE_OK)
         return code;
-    struct slice *names = arena_take_array(work->arena, (size_t)znode->child_count, sizeof *names);
+    const struct tree *tree = &work->keeper->tree;
+    const int32_t child_count = tree_more(tree, znode).child_count;
+    struct slice *names = arena_take_array(work->arena, (size_t)child_count, sizeof *names);
     if (names == NULL)
         return CODE_SYSTEM_ERROR;
     int32_t count = 0;
-    const struct znode *child = znode->first_child;
-    for (; child != NULL; child = tree_next_sibling(child))
+    const struct znode *child = tree_first_child(tree, znode);
+    for (; child != NULL; child = tree_next_sibling(tree, child))
         names[count++] = tree_name(child);
-    assert(count == znode->child_count);
+    assert(count == child_count);
     reply->names = (struct slice_list){names, count};
-    tree_stat(&work->keeper->tree, znode, &reply->stat);
+    tree_stat(tree, znode, &reply->stat);
     return CODE_OK;
 }
 
@@ -181,7 +184,7 @@ static enum code read_all_children_number(const struct reading *work)
     if (code == CODE_OK)
         code = find_readable(work, request.path, &znode);
     if (code == CODE_OK)
-        work->reply->total = (int32_t)tree_descendant_count(znode);
+        work->reply->total = (int32_t)tree_descendant_count(&work->keeper->tree, znode);
     if (code == CODE_OK && request.path.size == 0)
         work->reply->total++; /* Apache's other name of the root, which counts the root itself. */
     return code;
@@ -215,10 +218,10 @@ static enum code read_ephemerals(const struct reading *work)
     struct list *link = count_max == 0 ? NULL : owner->znodes.next;
     for (; link != NULL && link != &owner->znodes; link = link->next) {
         const struct znode *znode = tree_owned(link);
-        uint8_t *memory = arena_take(work->arena, tree_path_bytes(znode));
+        uint8_t *memory = arena_take(work->arena, tree_path_bytes(&work->keeper->tree, znode));
         if (memory == NULL)
             return CODE_SYSTEM_ERROR;
-        paths[count] = tree_path_write(znode, memory);
+        paths[count] = tree_path_write(&work->keeper->tree, znode, memory);
         count += takes_all || slice_starts_with(paths[count], request.prefix);
     }
     work->reply->names = (struct slice_list){paths, count};
@@ -504,7 +507,7 @@ static enum code catch_up_child(const struct reading *work, struct slice path, i
     if (path.data == NULL)
         return CODE_MARSHALLING_ERROR;
     const struct znode *znode = tree_find(&work->keeper->tree, path);
-    if (znode != NULL && znode->pzxid <= seen_zxid)
+    if (znode != NULL && tree_more(&work->keeper->tree, znode).pzxid <= seen_zxid)
         return add_watch(work, WATCH_KIND_CHILD, path, WATCH_MODE_STANDARD);
     tell_missed(work, znode == NULL ? WATCH_EVENT_DELETED : WATCH_EVENT_CHILDREN_CHANGED, path);
     return CODE_OK;
@@ -619,8 +622,5 @@ void keeper_read(struct keeper *keeper, const struct keeper_request *request,
         .arena = arena,
         .reply = reply,
     };
-    enum code code = session_table_check(&keeper->sessions, request->session_id, request->owner);
-    if (code == CODE_OK)
-        code = answer(&work);
-    reply->code = code;
+    reply->code = answer(&work);
 }

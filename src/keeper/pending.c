@@ -45,6 +45,15 @@ void pending_deinit(struct pending *pending)
     *pending = (struct pending){0};
 }
 
+void pending_move(struct pending *pending, struct pending *from, struct tree *tree)
+{
+    assert(list_empty(&from->znodes));
+    *pending = *from;
+    pending->tree = tree;
+    list_init(&pending->znodes);
+    *from = (struct pending){0};
+}
+
 void pending_begin(struct pending *pending, struct arena *arena, int64_t zxid)
 {
     pending->arena = arena;
@@ -65,15 +74,16 @@ static void state_in_tree(const struct tree *tree, struct slice path, struct pen
     const struct znode *znode = tree_find(tree, path);
     if (znode == NULL)
         return;
+    const struct znode_more more = tree_more(tree, znode);
     *state = (struct pending_state){
         .exists = true,
         .version = znode->version,
-        .cversion = znode->cversion,
-        .aversion = znode->aversion,
-        .child_count = znode->child_count,
-        .owner = znode->owner,
-        .data_size = znode->data_size,
-        .acl = znode->acl,
+        .cversion = more.cversion,
+        .aversion = more.aversion,
+        .child_count = more.child_count,
+        .owner = tree_owner_id(znode),
+        .data_size = (uint32_t)tree_data(tree, znode).size,
+        .acl = tree_acl(tree, znode),
     };
 }
 

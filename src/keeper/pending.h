@@ -63,6 +63,9 @@ MUST_CHECK enum err pending_init(struct pending *pending, struct heap *heap, str
 
 void pending_deinit(struct pending *pending);
 
+/* Moves to another struct, with nothing pending. Keeps tree. */
+void pending_move(struct pending *pending, struct pending *from, struct tree *tree);
+
 /* Changes from here on belong to zxid. Keeps arena until pending_keep, which accepts the
  * changes, or pending_roll_back, which takes all of them back. */
 void pending_begin(struct pending *pending, struct arena *arena, int64_t zxid);

@@ -101,7 +101,7 @@ struct quota_znodes quota_find(const struct tree *tree, struct slice path, uint8
 {
     struct quota_znodes found = {NULL, NULL};
     const struct znode *root = tree_find(tree, slice_from_text(root_path));
-    if (root == NULL || root->first_child == NULL)
+    if (root == NULL || tree_first_child(tree, root) == NULL)
         return found;
     /* A quota on the root is ignored. */
     for (; path.size > 1 && found.limits == NULL; path = path_parent(path)) {
@@ -139,12 +139,13 @@ static struct quota_breach judge(enum quota_kind kind, int64_t used, int64_t cha
     return (struct quota_breach){kind, is_hard, used + change, limit, SLICE_NULL};
 }
 
-struct quota_breach quota_judge(struct quota_znodes quota, struct quota_change change)
+struct quota_breach quota_judge(const struct tree *tree, struct quota_znodes quota,
+                                struct quota_change change)
 {
     if (quota.limits == NULL || quota.usage == NULL)
         return (struct quota_breach){0};
-    const struct quota limits = quota_parse(tree_data(quota.limits));
-    const struct quota used = quota_parse(tree_data(quota.usage));
+    const struct quota limits = quota_parse(tree_data(tree, quota.limits));
+    const struct quota used = quota_parse(tree_data(tree, quota.usage));
     const struct quota_breach count = judge(QUOTA_COUNT, used.count, change.count,
                                             (struct limits){limits.count, limits.count_hard_limit});
     const struct quota_breach bytes = judge(QUOTA_BYTES, used.bytes, change.bytes,
@@ -152,16 +153,17 @@ struct quota_breach quota_judge(struct quota_znodes quota, struct quota_change c
     return count.kind == QUOTA_NONE || (bytes.is_hard && !count.is_hard) ? bytes : count;
 }
 
-struct slice quota_path(struct quota_znodes quota, const uint8_t *room)
+struct slice quota_path(const struct tree *tree, struct quota_znodes quota, const uint8_t *room)
 {
-    return slice_of(room + root_bytes, tree_path_bytes(quota.limits) - root_bytes - limits_bytes);
+    return slice_of(room + root_bytes,
+                    tree_path_bytes(tree, quota.limits) - root_bytes - limits_bytes);
 }
 
 enum err quota_add(struct tree *tree, struct quota_znodes quota, struct quota_change change)
 {
     if (quota.usage == NULL)
         return ERR_OK;
-    const struct quota used = quota_parse(tree_data(quota.usage));
+    const struct quota used = quota_parse(tree_data(tree, quota.usage));
     return write_usage(tree, quota.usage,
                        (struct quota_change){used.count + change.count, used.bytes + change.bytes});
 }
@@ -170,9 +172,9 @@ enum err quota_count(struct tree *tree, struct znode *usage, struct slice counte
 {
     struct quota_change used = {0, 0};
     const struct znode *top = tree_find(tree, counted);
-    for (const struct znode *at = top; at != NULL; at = tree_next_below(at, top)) {
+    for (const struct znode *at = top; at != NULL; at = tree_next_below(tree, at, top)) {
         used.count++;
-        used.bytes += at->data_size;
+        used.bytes += (int64_t)tree_data(tree, at).size;
     }
     return write_usage(tree, usage, used);
 }
@@ -181,14 +183,56 @@ enum err quota_count_all(struct tree *tree, uint8_t *room, size_t room_bytes)
 {
     const struct znode *top = tree_find(tree, slice_from_text(root_path));
     for (struct znode *at = (struct znode *)(uintptr_t)top; at != NULL;
-         at = tree_next_below(at, top)) {
+         at = tree_next_below(tree, at, top)) {
         struct slice counted;
-        if (!slice_equal_text(tree_name(at), usage_name + 1) || tree_path_bytes(at) > room_bytes ||
-            !quota_is_usage(tree_path_write(at, room), &counted))
+        if (!slice_equal_text(tree_name(at), usage_name + 1) ||
+            tree_path_bytes(tree, at) > room_bytes ||
+            !quota_is_usage(tree_path_write(tree, at, room), &counted))
             continue;
         const enum err err = quota_count(tree, at, counted);
         if (err != ERR_OK)
             return err;
     }
     return ERR_OK;
+}
+
+/* --- sums --- */
+
+const struct znode *quota_first_namespace(const struct tree *tree)
+{
+    const struct znode *root = tree_find(tree, slice_from_text(root_path));
+    return root == NULL ? NULL : tree_first_child(tree, root);
+}
+
+/* Clients write these numbers; a sum that does not fit wraps, as in Java. */
+static void add(struct quota_change *sum, int64_t count, int64_t bytes)
+{
+    sum->count = (int64_t)((uint64_t)sum->count + (uint64_t)count);
+    sum->bytes = (int64_t)((uint64_t)sum->bytes + (uint64_t)bytes);
+}
+
+static int64_t limit_of(int64_t hard, int64_t soft)
+{
+    return hard > -1 ? hard : soft;
+}
+
+struct quota_sums quota_add_up(const struct tree *tree, const struct znode *namespace)
+{
+    struct quota_sums sums = {0};
+    for (const struct znode *at = namespace; at != NULL;
+         at = tree_next_below(tree, at, namespace)) {
+        const struct slice data = tree_data(tree, at);
+        if (slice_is_null(data) || tree_first_child(tree, at) != NULL)
+            continue;
+        const struct quota quota = quota_parse(data);
+        if (slice_equal_text(tree_name(at), limits_name + 1)) {
+            sums.has_limits = true;
+            add(&sums.limits, limit_of(quota.count_hard_limit, quota.count),
+                limit_of(quota.bytes_hard_limit, quota.bytes));
+        } else if (slice_equal_text(tree_name(at), usage_name + 1)) {
+            sums.has_usage = true;
+            add(&sums.usage, quota.count, quota.bytes);
+        }
+    }
+    return sums;
 }

@@ -53,10 +53,11 @@ struct quota_breach {
 
 /* The limit that the change would break, a hard one first. As in Apache's server, a soft limit
  * beside a hard one of its kind is never looked at. */
-struct quota_breach quota_judge(struct quota_znodes quota, struct quota_change change);
+struct quota_breach quota_judge(const struct tree *tree, struct quota_znodes quota,
+                                struct quota_change change);
 
 /* Of which path the quota is; lends room, which quota_find was called with. */
-struct slice quota_path(struct quota_znodes quota, const uint8_t *room);
+struct slice quota_path(const struct tree *tree, struct quota_znodes quota, const uint8_t *room);
 
 /* Adds the change to what is used. ERR_NO_MEMORY. */
 MUST_CHECK enum err quota_add(struct tree *tree, struct quota_znodes quota,
@@ -71,5 +72,21 @@ MUST_CHECK enum err quota_count(struct tree *tree, struct znode *usage, struct s
 /* After loading a snapshot: counts anew for every quota; usage znodes may be newer than the rest.
  * Lends room of room_bytes for names; a longer name is left out. ERR_NO_MEMORY. */
 MUST_CHECK enum err quota_count_all(struct tree *tree, uint8_t *room, size_t room_bytes);
+
+/* What all quotas of a namespace come to. */
+struct quota_sums {
+    bool has_limits; /* Some quota says what is allowed; */
+    bool has_usage;  /* and some what is used. */
+    struct quota_change limits;
+    struct quota_change usage;
+};
+
+/* The first child of /zookeeper/quota, NULL: there is none; tree_next_sibling has the others. Each
+ * stands for a namespace, the first part of a path. */
+const struct znode *quota_first_namespace(const struct tree *tree);
+
+/* Adds up as Apache's metrics do (QuotaMetricsUtils): a hard limit in place of a soft one of its
+ * kind; what is not limited or not known is -1; only znodes with data and without children. */
+struct quota_sums quota_add_up(const struct tree *tree, const struct znode *namespace);
 
 #endif

@@ -152,15 +152,17 @@ static void a_hard_limit_is_told_first(void **state)
     add_quota("/a", "count=1,bytes=1=;byteHardLimit=5");
     const struct quota_znodes quota =
         quota_find(&driver.keeper.tree, SLICE_LITERAL("/a/x/y"), room);
-    assert_true(slice_equal_text(quota_path(quota, room), "/a"));
-    struct quota_breach breach = quota_judge(quota, (struct quota_change){1, 4});
+    assert_true(slice_equal_text(quota_path(&driver.keeper.tree, quota, room), "/a"));
+    struct quota_breach breach =
+        quota_judge(&driver.keeper.tree, quota, (struct quota_change){1, 4});
     assert_int_equal(breach.kind, QUOTA_BYTES);
     assert_true(breach.is_hard && breach.used == 6 && breach.limit == 5);
     /* The soft limit of bytes is not looked at beside the hard one. */
-    breach = quota_judge(quota, (struct quota_change){1, 1});
+    breach = quota_judge(&driver.keeper.tree, quota, (struct quota_change){1, 1});
     assert_int_equal(breach.kind, QUOTA_COUNT);
     assert_false(breach.is_hard);
-    assert_int_equal(quota_judge(quota, (struct quota_change){0, 3}).kind, QUOTA_NONE);
+    assert_int_equal(quota_judge(&driver.keeper.tree, quota, (struct quota_change){0, 3}).kind,
+                     QUOTA_NONE);
 }
 
 static void odd_quotas_do_no_harm(void **state)
@@ -179,6 +181,59 @@ static void odd_quotas_do_no_harm(void **state)
     assert_int_equal(create("/a/y", "1234"), CODE_OK);
 }
 
+static struct quota_sums sums_of(const char *namespace)
+{
+    const struct tree *tree = &driver.keeper.tree;
+    const struct znode *at = quota_first_namespace(tree);
+    while (at != NULL && !slice_equal_text(tree_name(at), namespace))
+        at = tree_next_sibling(tree, at);
+    assert_non_null(at);
+    return quota_add_up(tree, at);
+}
+
+/* As QuotaMetricsUtils of Apache's server has it. */
+static void quotas_of_a_namespace_add_up(void **state)
+{
+    (void)state;
+    assert_null(quota_first_namespace(&driver.keeper.tree));
+    assert_int_equal(create("/a", "12"), CODE_OK);
+    assert_int_equal(create("/a/b", "345"), CODE_OK);
+    assert_int_equal(create("/c", ""), CODE_OK);
+    add_quota("/a", "count=10,bytes=100=;byteHardLimit=50");
+    add_quota("/a/b", "count=5");
+    assert_int_equal(create("/zookeeper/quota/c", ""), CODE_OK);
+    assert_int_equal(create("/a/x", "6"), CODE_OK);
+    const struct quota_sums sums = sums_of("a");
+    assert_true(sums.has_limits && sums.has_usage);
+    assert_int_equal(sums.limits.count, 15);
+    assert_int_equal(sums.limits.bytes, 49); /* 50, and -1 of the other. */
+    assert_int_equal(sums.usage.count, 3 + 1);
+    assert_int_equal(sums.usage.bytes, 6 + 3);
+    assert_false(sums_of("c").has_limits || sums_of("c").has_usage);
+    /* One with children is no quota's. */
+    assert_int_equal(create("/zookeeper/quota/c/zookeeper_limits", "count=4"), CODE_OK);
+    assert_true(sums_of("c").has_limits && !sums_of("c").has_usage);
+    assert_int_equal(sums_of("c").limits.count, 4);
+    assert_int_equal(create("/zookeeper/quota/c/zookeeper_limits/x", ""), CODE_OK);
+    assert_false(sums_of("c").has_limits);
+}
+
+/* No sum may overflow: clients write the numbers. */
+static void great_limits_wrap(void **state)
+{
+    (void)state;
+    char path[64];
+    assert_int_equal(create("/zookeeper/quota/a", ""), CODE_OK);
+    for (int number = 0; number < 20; number++) {
+        snprintf(path, sizeof path, "/zookeeper/quota/a/%d", number);
+        assert_int_equal(create(path, ""), CODE_OK);
+        snprintf(path, sizeof path, "/zookeeper/quota/a/%d/zookeeper_limits", number);
+        assert_int_equal(create(path, "count=999999999999999999,bytes=1"), CODE_OK);
+    }
+    assert_int_equal(sums_of("a").limits.count, (int64_t)(999999999999999999U * 20));
+    assert_int_equal(sums_of("a").limits.bytes, 20);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -191,6 +246,8 @@ int main(void)
         TEST(soft_limits_do_not),
         TEST(odd_quotas_do_no_harm),
         TEST(a_hard_limit_is_told_first),
+        TEST(quotas_of_a_namespace_add_up),
+        TEST(great_limits_wrap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

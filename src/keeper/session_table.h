@@ -5,13 +5,13 @@
  * whose deadline is laps away is seen once a lap and stays. Only session_table_expire_next moves
  * time, so a simulated week takes no time at all.
  *
- * Memory: the wheel at init, then a block from the heap for each session. Shard: one owner.
+ * Memory: the wheel at init, then a piece of the slab for each session. Shard: one owner.
  */
 #ifndef KEEPER_SESSION_TABLE_H
 #define KEEPER_SESSION_TABLE_H
 
 #include "base/hash_table.h"
-#include "base/list.h"
+#include "base/slab_table.h"
 #include "keeper/code.h"
 
 enum {
@@ -20,13 +20,22 @@ enum {
 };
 
 struct session {
-    struct hash_link by_id;
+    struct slab_link by_id;
     struct list link; /* In a wheel slot, or in table->due. */
     int64_t id;
     int64_t deadline_tick;
     uint64_t owner;     /* Whose requests it takes: a connection or a server; 0: nobody's yet. */
     int32_t timeout_ms; /* As it was created; replicated, and kept in snapshots. */
     bool closing;       /* Its close is proposed but not yet committed. */
+};
+
+/* A session whose creation is prepared and not yet applied: its client may hear of it from another
+ * server before that, and write. */
+struct session_promise {
+    struct list link; /* In table->promises. */
+    int64_t id;
+    uint64_t owner;
+    bool closing;
 };
 
 struct session_table_options {
@@ -36,26 +45,45 @@ struct session_table_options {
 
 struct session_table {
     struct session_table_options options;
-    struct heap *heap;
-    struct hash_table by_id;
+    struct slab *slab;
+    struct slab_table by_id;
     struct list due;
-    struct list *wheel; /* [session_wheel_slot_count] */
+    struct list *wheel;   /* [session_wheel_slot_count] */
+    struct list promises; /* In the order in which they will be kept. */
+    uint32_t promise_count;
     int64_t tick_now;
 };
 
 /* ERR_NO_MEMORY. */
-MUST_CHECK enum err session_table_init(struct session_table *table, struct heap *heap,
+MUST_CHECK enum err session_table_init(struct session_table *table, struct slab *slab,
                                        struct session_table_options options, int64_t now_ms);
 
 void session_table_deinit(struct session_table *table);
+
+/* Moves everything to another struct, whose slab is that of from, moved. Keeps slab. */
+void session_table_move(struct session_table *table, struct session_table *from, struct slab *slab);
 
 /* A session that a committed transaction or a snapshot names; opening it again renews it.
  * ERR_NO_MEMORY. */
 MUST_CHECK enum err session_table_open(struct session_table *table, int64_t id, int32_t timeout_ms,
                                        int64_t now_ms);
 
+/* A session is about to be opened; until then it can be checked and marked closing, and no more.
+ * False: no memory. */
+MUST_CHECK bool session_table_promise(struct session_table *table, int64_t id, uint64_t owner);
+
+/* What is promised will not come: this one, if it was promised, or all. */
+void session_table_drop_promise(struct session_table *table, int64_t id);
+void session_table_drop_promises(struct session_table *table);
+
 /* Lends: valid until its close. NULL: no such session. */
 struct session *session_table_find(const struct session_table *table, int64_t id);
+
+/* Whether it is open or promised. */
+bool session_table_has(const struct session_table *table, int64_t id);
+
+/* Whether it is open or promised, and not closing. */
+bool session_table_lives(const struct session_table *table, int64_t id);
 
 /* A heartbeat. False: no such session, or it is closing; tell the client that it expired. */
 bool session_table_touch(struct session_table *table, int64_t id, int32_t timeout_ms,
@@ -77,6 +105,9 @@ void session_table_mark_closing(struct session_table *table, int64_t id);
 
 /* Applies a committed close; false: there was none. */
 bool session_table_close(struct session_table *table, int64_t id);
+
+/* Forgets all that are open; nothing is promised. */
+void session_table_close_all(struct session_table *table);
 
 /* Gives every session a full timeout from now: after recovery, and for a new leader. */
 void session_table_renew_all(struct session_table *table, int64_t now_ms);

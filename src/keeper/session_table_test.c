@@ -8,6 +8,7 @@ enum { tick_ms = 2000 };
 
 struct fixture {
     struct heap heap;
+    struct slab slab;
     struct session_table table;
 };
 
@@ -15,7 +16,8 @@ static int set_up(void **state)
 {
     static struct fixture fixture;
     heap_init(&fixture.heap, (struct heap_options){.limit_bytes = 1 << 22});
-    assert_int_equal(session_table_init(&fixture.table, &fixture.heap,
+    slab_init(&fixture.slab, &fixture.heap);
+    assert_int_equal(session_table_init(&fixture.table, &fixture.slab,
                                         (struct session_table_options){.tick_ms = tick_ms}, 0),
                      ERR_OK);
     *state = &fixture;
@@ -26,6 +28,7 @@ static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
     session_table_deinit(&fixture->table);
+    slab_deinit(&fixture->slab);
     assert_int_equal(fixture->heap.block_count, 0);
     return 0;
 }
@@ -138,11 +141,46 @@ static void follows_a_naive_model(void **state)
     }
 }
 
+/* Until it is opened, and then it keeps what was said of it. */
+static void a_promised_session_can_be_checked(void **state)
+{
+    struct session_table *table = &((struct fixture *)*state)->table;
+    assert_int_equal(session_table_check(table, 1, 5), CODE_SESSION_EXPIRED);
+    assert_true(session_table_promise(table, 1, 5));
+    assert_true(session_table_promise(table, 2, 5));
+    assert_int_equal(session_table_check(table, 1, 5), CODE_OK);
+    assert_int_equal(session_table_check(table, 1, 6), CODE_SESSION_MOVED);
+    assert_null(session_table_find(table, 1));
+    assert_true(session_table_touch(table, 1, 4000, 0) && !session_table_touch(table, 3, 4000, 0));
+    session_table_set_owner(table, 1, 7);
+    assert_int_equal(session_table_check(table, 1, 7), CODE_OK);
+    session_table_set_owner(table, 1, 5);
+    session_table_mark_closing(table, 2);
+    assert_int_equal(session_table_check(table, 2, 5), CODE_SESSION_EXPIRED);
+    for (int64_t id = 1; id <= 2; id++)
+        assert_int_equal(session_table_open(table, id, 4000, 0), ERR_OK);
+    assert_int_equal(table->promise_count, 0);
+    assert_int_equal(session_table_check(table, 1, 6), CODE_SESSION_MOVED);
+    assert_int_equal(session_table_check(table, 2, 5), CODE_SESSION_EXPIRED);
+    assert_int_equal(session_table_expire_next(table, 100000)->id, 1);
+    assert_null(session_table_expire_next(table, 100000));
+    assert_true(session_table_promise(table, 3, 5));
+    session_table_drop_promises(table);
+    assert_int_equal(session_table_check(table, 3, 5), CODE_SESSION_EXPIRED);
+    assert_true(session_table_promise(table, 6, 5) && session_table_promise(table, 7, 5));
+    session_table_drop_promise(table, 6);
+    session_table_drop_promise(table, 6);
+    assert_true(!session_table_has(table, 6) && session_table_has(table, 7));
+    session_table_drop_promise(table, 7);
+    assert_true(session_table_promise(table, 4, 5)); /* Deinit takes it. */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_promised_session_can_be_checked),
         TEST(passwords_are_apaches),
         TEST(ids_start_with_server_and_clock),
         TEST(expiry_is_at_the_end_of_the_tick),

@@ -20,9 +20,17 @@ void snapshot_reader_init(struct snapshot_reader *reader, struct keeper *keeper,
         .keeper = keeper, .arena = arena, .zxid = zxid, .now_ms = now_ms, .adler = 1};
 }
 
+void snapshot_reader_init_stream(struct snapshot_reader *reader, struct keeper *keeper,
+                                 struct arena *arena, int64_t zxid, int64_t now_ms)
+{
+    snapshot_reader_init(reader, keeper, arena, zxid, now_ms);
+    reader->is_stream = true;
+    reader->phase = SNAPSHOT_READER_SESSION_COUNT;
+}
+
 void snapshot_reader_expect(struct snapshot_reader *reader, uint64_t file_bytes)
 {
-    hash_table_reserve(&reader->keeper->tree.by_path, file_bytes / znode_bytes_usual);
+    slab_table_reserve(&reader->keeper->tree.by_path, file_bytes / znode_bytes_usual);
 }
 
 void snapshot_reader_deinit(struct snapshot_reader *reader)
@@ -145,12 +153,13 @@ static enum err overwrite(struct snapshot_reader *reader, struct znode *znode,
                           const struct zk_snapshot_node *node, struct acl_entry *acl)
 {
     struct tree *tree = &reader->keeper->tree;
-    const enum err err = tree_set_data(tree, znode, node->data);
+    enum err err = tree_set_data(tree, znode, node->data);
+    if (err == ERR_OK)
+        err = tree_set_stat(tree, znode, &node->stat);
     if (err != ERR_OK)
         return err;
     tree_set_acl(tree, znode, acl_table_share(acl));
-    tree_set_stat(znode, &node->stat);
-    tree_changed(tree, znode, znode->parent == NULL ? SLICE_LITERAL("/") : node->path);
+    tree_changed(tree, znode, znode == tree->root ? SLICE_LITERAL("/") : node->path);
     return ERR_OK;
 }
 
@@ -159,7 +168,7 @@ static enum err add_znode(struct snapshot_reader *reader, const struct zk_snapsh
 {
     struct tree *tree = &reader->keeper->tree;
     struct znode *znode = tree_find(tree, node->path);
-    if (znode != NULL && znode->owner == node->stat.ephemeral_owner)
+    if (znode != NULL && tree_owner_id(znode) == node->stat.ephemeral_owner)
         return overwrite(reader, znode, node, acl);
     if (znode == tree->root)
         return refuse(reader, ERR_CORRUPT, "the root has an owner");
@@ -193,6 +202,9 @@ static enum err load_znode(struct snapshot_reader *reader, const struct zk_snaps
     if (err == ERR_NO_MEMORY)
         return refuse(reader, err, "no memory for a znode");
     reader->znode_count += err == ERR_OK;
+    const struct zk_stat_persisted *stat = &node->stat;
+    reader->zxid_max = max_i64(reader->zxid_max, max_i64(stat->czxid, stat->mzxid));
+    reader->zxid_max = max_i64(reader->zxid_max, stat->pzxid);
     return err;
 }
 
@@ -257,6 +269,8 @@ static enum err read_all(struct snapshot_reader *reader, struct slice *input)
         case SNAPSHOT_READER_ACLS: err = read_acl(reader, input); break;
         case SNAPSHOT_READER_ZNODES: err = read_znode(reader, input); break;
         case SNAPSHOT_READER_SEAL:
+            if (reader->is_stream)
+                return ERR_TRUNCATED; /* What follows is not ours. */
             err = read_seal(reader, input);
             if (err == ERR_OK)
                 reader->phase = SNAPSHOT_READER_TAIL;
@@ -313,26 +327,50 @@ enum err snapshot_reader_feed(struct snapshot_reader *reader, struct slice piece
     return err == ERR_TRUNCATED ? keep_rest(reader, piece) : err;
 }
 
-enum err snapshot_reader_finish(struct snapshot_reader *reader)
+enum err snapshot_reader_feed_stream(struct snapshot_reader *reader, struct slice piece,
+                                     size_t *used)
+{
+    assert(reader->is_stream && !snapshot_reader_is_at_end(reader));
+    *used = piece.size;
+    const enum err err = snapshot_reader_feed(reader, piece);
+    if (err != ERR_OK || !snapshot_reader_is_at_end(reader))
+        return err;
+    /* What is left over came with this piece: no record was open before it. */
+    *used = piece.size - reader->carry_size;
+    reader->carry_size = 0;
+    return ERR_OK;
+}
+
+/* The parts behind the znodes of a file. */
+static enum err read_tail(struct snapshot_reader *reader)
 {
     enum {
         digest_part = snapshot_digest_bytes + snapshot_seal_bytes,
         zxid_part = snapshot_zxid_bytes + snapshot_seal_bytes,
     };
-    if (reader->phase != SNAPSHOT_READER_TAIL)
-        return refuse(reader, ERR_TRUNCATED, "the file ends too early");
     struct slice rest = slice_of(reader->carry, reader->carry_size);
     enum err err = ERR_OK;
     if (rest.size == digest_part || rest.size == digest_part + zxid_part)
         err = read_digest(reader, &rest);
     if (err == ERR_OK && rest.size == zxid_part) {
+        reader->zxid_told = load_i64(rest.data);
         accept(reader, &rest, snapshot_zxid_bytes);
         err = read_seal(reader, &rest);
     }
+    if (err == ERR_OK && rest.size > 0)
+        return refuse(reader, ERR_MALFORMED, "there is something behind the end");
+    return err;
+}
+
+enum err snapshot_reader_finish(struct snapshot_reader *reader)
+{
+    const enum snapshot_reader_phase last =
+        reader->is_stream ? SNAPSHOT_READER_SEAL : SNAPSHOT_READER_TAIL;
+    if (reader->phase != last)
+        return refuse(reader, ERR_TRUNCATED, "the file ends too early");
+    const enum err err = reader->is_stream ? ERR_OK : read_tail(reader);
     if (err != ERR_OK)
         return err;
-    if (rest.size > 0)
-        return refuse(reader, ERR_MALFORMED, "there is something behind the end");
     acl_table_purge(&reader->keeper->tree.acls);
     arena_reset(reader->arena);
     const size_t room_bytes = min_size(reader->arena->capacity / 2, quota_room_bytes_max);

@@ -27,6 +27,7 @@ struct snapshot_reader {
     struct keeper *keeper;
     struct arena *arena;
     enum snapshot_reader_phase phase;
+    bool is_stream;
     int64_t zxid; /* Of the file's name. */
     int64_t now_ms;
     int32_t left;   /* Sessions or lists still to come. */
@@ -39,6 +40,8 @@ struct snapshot_reader {
     bool has_digest; /* The tree's digest once the journal is replayed up to digest_zxid. */
     int64_t digest_zxid;
     uint64_t digest;
+    int64_t zxid_told;  /* In the file itself, valid after finish; 0: it tells none. */
+    int64_t zxid_max;   /* Of the transactions that made or changed a znode. */
     const char *reason; /* For people, after an error. */
 };
 
@@ -51,14 +54,30 @@ void snapshot_reader_init(struct snapshot_reader *reader, struct keeper *keeper,
  * time. They are believed for that only. */
 void snapshot_reader_expect(struct snapshot_reader *reader, uint64_t file_bytes);
 
+/* Instead of init: the snapshot comes as a leader sends it to a learner, without header and seals.
+ */
+void snapshot_reader_init_stream(struct snapshot_reader *reader, struct keeper *keeper,
+                                 struct arena *arena, int64_t zxid, int64_t now_ms);
+
 void snapshot_reader_deinit(struct snapshot_reader *reader);
 
 /* The next piece of the file. ERR_MALFORMED, ERR_UNSUPPORTED, ERR_CHECKSUM, ERR_CORRUPT: a sound
  * file of an impossible tree, ERR_NO_MEMORY; see reader->reason and reader->offset. */
 MUST_CHECK enum err snapshot_reader_feed(struct snapshot_reader *reader, struct slice piece);
 
-/* The file has ended. ERR_TRUNCATED: too early. ERR_CHECKSUM, ERR_MALFORMED: of the optional parts.
- * The keeper then stands at zxid. */
+/* Of a stream: the next bytes; *used: how many of them belong to it, fewer than all only where it
+ * ends. Errors as above. */
+MUST_CHECK enum err snapshot_reader_feed_stream(struct snapshot_reader *reader, struct slice piece,
+                                                size_t *used);
+
+/* Whether a stream has come to its end. */
+static inline bool snapshot_reader_is_at_end(const struct snapshot_reader *reader)
+{
+    return reader->phase == SNAPSHOT_READER_SEAL || reader->phase == SNAPSHOT_READER_TAIL;
+}
+
+/* The file has ended; or the stream, then at its end. ERR_TRUNCATED: too early. ERR_CHECKSUM,
+ * ERR_MALFORMED: of the optional parts. The keeper then stands at zxid. */
 MUST_CHECK enum err snapshot_reader_finish(struct snapshot_reader *reader);
 
 #endif

@@ -141,6 +141,102 @@ static void what_is_written_is_read(void **state)
     }
 }
 
+/* As to a learner, with something behind it that is not to be touched. */
+static void what_is_streamed_is_read(void **state)
+{
+    (void)state;
+    struct prng prng;
+    prng_init(&prng, 2);
+    for (int step = 0; step < 300; step++)
+        workload_step(&driver, &prng);
+    struct snapshot_writer writer;
+    assert_int_equal(snapshot_writer_init_stream(&writer, &driver.keeper), ERR_OK);
+    while (write_slice(&writer))
+        ;
+    snapshot_writer_deinit(&writer);
+    const size_t stream_size = file_size;
+    memset(file + stream_size, 0, 100);
+    file_size += 100;
+    static const size_t pieces[] = {1, 7, 100, 5000, file_bytes_max};
+    for (size_t index = 0; index < ARRAY_COUNT(pieces); index++) {
+        struct loaded loaded;
+        size_t at = 0;
+        loaded_init(&loaded, 0);
+        snapshot_reader_init_stream(&loaded.reader, &loaded.keeper, &loaded.arena,
+                                    driver.keeper.zxid_applied, 0);
+        assert_int_equal(snapshot_reader_finish(&loaded.reader), ERR_TRUNCATED);
+        while (!snapshot_reader_is_at_end(&loaded.reader)) {
+            size_t used;
+            const size_t size = min_size(file_size - at, prng_between(&prng, 1, pieces[index]));
+            assert_int_equal(
+                snapshot_reader_feed_stream(&loaded.reader, slice_of(file + at, size), &used),
+                ERR_OK);
+            assert_true(used <= size);
+            at += used;
+        }
+        assert_int_equal(at, stream_size);
+        assert_int_equal(snapshot_reader_finish(&loaded.reader), ERR_OK);
+        workload_same(&loaded.keeper, &driver.keeper);
+        loaded_deinit(&loaded);
+    }
+}
+
+/* It goes on in its new place as if it had always been there. */
+static void a_keeper_moves(void **state)
+{
+    (void)state;
+    struct prng prng;
+    struct loaded loaded;
+    struct keeper moved;
+    prng_init(&prng, 1);
+    for (int step = 0; step < 300; step++)
+        workload_step(&driver, &prng);
+    write_all();
+    loaded_init(&loaded, driver.keeper.zxid_applied);
+    assert_int_equal(load(&loaded, &prng, 1000), ERR_OK);
+    keeper_move(&moved, &loaded.keeper);
+    workload_same(&moved, &driver.keeper);
+    const int first = entry_count;
+    for (int step = 0; step < 300; step++)
+        workload_step(&driver, &prng);
+    keeper_move(&loaded.keeper, &moved);
+    memset(&moved, 0xee, sizeof moved);
+    replay(&loaded, first);
+    workload_same(&loaded.keeper, &driver.keeper);
+    loaded_deinit(&loaded);
+}
+
+/* Held back, then told at another zxid than it began with. */
+static void the_tail_waits_for_its_zxid(void **state)
+{
+    (void)state;
+    struct prng prng;
+    struct snapshot_writer writer;
+    struct loaded loaded;
+    prng_init(&prng, 1);
+    for (int step = 0; step < 300; step++)
+        workload_step(&driver, &prng);
+    assert_int_equal(snapshot_writer_init(&writer, &driver.keeper), ERR_OK);
+    snapshot_writer_hold_tail(&writer);
+    while (write_slice(&writer))
+        assert_true(file_size < file_bytes_max);
+    assert_true(snapshot_writer_is_held(&writer));
+    const int64_t zxid = driver.keeper.zxid_applied + 1000;
+    keeper_set_zxid(&driver.keeper, zxid);
+    snapshot_writer_release_tail(&writer);
+    assert_int_equal(writer.zxid, zxid);
+    while (write_slice(&writer))
+        ;
+    snapshot_writer_deinit(&writer);
+    loaded_init(&loaded, zxid);
+    assert_int_equal(load(&loaded, &prng, 1000), ERR_OK);
+    workload_same(&loaded.keeper, &driver.keeper);
+    assert_int_equal(loaded.reader.zxid_told, zxid);
+    assert_in_range(loaded.reader.zxid_max, 1, zxid - 1000);
+    assert_int_equal(loaded.reader.digest_zxid, zxid);
+    loaded_deinit(&loaded);
+}
+
 static void fuzzy_snapshot_and_journal_make_the_whole(void **state)
 {
     (void)state;
@@ -285,10 +381,16 @@ static void d11_every_cut_is_noticed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_is_written_is_read),           TEST(fuzzy_snapshot_and_journal_make_the_whole),
-        TEST(replaying_twice_changes_nothing),   TEST(the_empty_snapshot_is_apaches),
-        TEST(large_records_are_cut_into_slices), TEST(d11_every_flipped_byte_is_noticed),
+        TEST(what_is_written_is_read),
+        TEST(fuzzy_snapshot_and_journal_make_the_whole),
+        TEST(replaying_twice_changes_nothing),
+        TEST(the_empty_snapshot_is_apaches),
+        TEST(large_records_are_cut_into_slices),
+        TEST(d11_every_flipped_byte_is_noticed),
         TEST(d11_every_cut_is_noticed),
+        TEST(what_is_streamed_is_read),
+        TEST(a_keeper_moves),
+        TEST(the_tail_waits_for_its_zxid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,6 +70,31 @@ enum err snapshot_writer_init(struct snapshot_writer *writer, struct keeper *kee
     return ERR_OK;
 }
 
+enum err snapshot_writer_init_stream(struct snapshot_writer *writer, struct keeper *keeper)
+{
+    const enum err err = snapshot_writer_init(writer, keeper);
+    writer->is_stream = true;
+    writer->phase = SNAPSHOT_WRITER_LISTS;
+    return err;
+}
+
+void snapshot_writer_hold_tail(struct snapshot_writer *writer)
+{
+    writer->is_tail_held = true;
+    writer->zxid = INT64_MAX; /* Nothing is later than it. */
+}
+
+bool snapshot_writer_is_held(const struct snapshot_writer *writer)
+{
+    return writer->is_tail_held && writer->phase == SNAPSHOT_WRITER_TAIL;
+}
+
+void snapshot_writer_release_tail(struct snapshot_writer *writer)
+{
+    writer->is_tail_held = false;
+    writer->zxid = writer->keeper->zxid_applied;
+}
+
 void snapshot_writer_deinit(struct snapshot_writer *writer)
 {
     if (writer->keeper == NULL)
@@ -91,37 +116,41 @@ static bool move_block(struct snapshot_block *block, struct wire_writer *out)
     return block->at == block->size;
 }
 
-static size_t znode_record_bytes(const struct znode *znode)
+static size_t znode_record_bytes(const struct tree *tree, const struct znode *znode)
 {
-    const size_t path = znode->parent == NULL ? 0 : tree_path_bytes(znode);
-    return 2 * sizeof(int32_t) + path + znode->data_size + sizeof(int64_t) + tree_stat_disk_bytes;
+    const size_t path = znode == tree->root ? 0 : tree_path_bytes(tree, znode);
+    const size_t data = tree_data(tree, znode).size;
+    return 2 * sizeof(int32_t) + path + data + sizeof(int64_t) + tree_stat_disk_bytes;
 }
 
 static void encode_znode(const struct snapshot_writer *writer, const struct znode *znode,
                          struct wire_writer *out)
 {
+    const struct tree *tree = &writer->keeper->tree;
+    const struct slice data = tree_data(tree, znode);
+    const struct znode_more more = tree_more(tree, znode);
     /* The root is named by an empty string. */
-    const size_t path_size = znode->parent == NULL ? 0 : tree_path_bytes(znode);
+    const size_t path_size = znode == tree->root ? 0 : tree_path_bytes(tree, znode);
     wire_put_i32(out, (int32_t)path_size);
     if (path_size > 0)
-        tree_path_write(znode, out->data + out->used);
+        tree_path_write(tree, znode, out->data + out->used);
     out->used += path_size;
-    wire_put_i32(out, znode->data == NULL ? -1 : (int32_t)znode->data_size);
-    wire_put_bytes(out, tree_data(znode));
+    wire_put_i32(out, slice_is_null(data) ? -1 : (int32_t)data.size);
+    wire_put_bytes(out, data);
     /* A list that came later is not in this snapshot; the journal will set it. An id that a reader
      * does not know could be mistaken for one that it gives out itself. */
-    const bool is_known = znode->acl->id <= writer->acl_id_last;
-    wire_put_i64(out, is_known ? znode->acl->id : (int64_t)acl_open_id);
+    const int64_t acl_id = tree_acl(tree, znode)->id;
+    wire_put_i64(out, acl_id <= writer->acl_id_last ? acl_id : (int64_t)acl_open_id);
     const struct zk_stat_persisted stat = {
         .czxid = znode->czxid,
         .mzxid = znode->mzxid,
-        .ctime = znode->ctime,
-        .mtime = znode->mtime,
+        .ctime = tree_ctime(znode),
+        .mtime = tree_mtime(znode),
         .version = znode->version,
-        .cversion = znode->cversion,
-        .aversion = znode->aversion,
-        .ephemeral_owner = znode->owner,
-        .pzxid = znode->pzxid,
+        .cversion = more.cversion,
+        .aversion = more.aversion,
+        .ephemeral_owner = tree_owner_id(znode),
+        .pzxid = more.pzxid,
     };
     wire_encode(&zk_stat_persisted_wire, 0, &stat, out);
 }
@@ -129,7 +158,7 @@ static void encode_znode(const struct snapshot_writer *writer, const struct znod
 /* Encodes a record that no slice can hold. ERR_NO_MEMORY. */
 static enum err spill(struct snapshot_writer *writer, const struct znode *znode)
 {
-    const size_t size = znode_record_bytes(znode);
+    const size_t size = znode_record_bytes(&writer->keeper->tree, znode);
     uint8_t *bytes = heap_take(writer->keeper->heap, size);
     if (bytes == NULL)
         return ERR_NO_MEMORY;
@@ -163,7 +192,7 @@ static enum err write_znodes(struct snapshot_writer *writer, struct wire_writer 
             tree_cursor_next(&writer->cursor);
             continue;
         }
-        const size_t size = znode_record_bytes(znode);
+        const size_t size = znode_record_bytes(&writer->keeper->tree, znode);
         if (size > out->capacity - out->used) {
             if (out->used > 0)
                 return ERR_OK; /* The next slice starts with it, as it is then. */
@@ -207,8 +236,10 @@ static bool write_tail(struct snapshot_writer *writer, struct wire_writer *out, 
     const struct keeper *keeper = writer->keeper;
     wire_put_i32(out, 1);
     wire_put_u8(out, '/');
+    if (writer->is_stream)
+        return true;
     write_seal(writer, out, hashed);
-    wire_put_i64(out, keeper->zxid_applied);
+    wire_put_i64(out, writer->is_inexact ? 0 : keeper->zxid_applied);
     wire_put_i32(out, snapshot_digest_version);
     /* Before the first transaction Apache's servers know of no digest. */
     wire_put_i64(out, keeper->zxid_applied == 0 ? 0 : (int64_t)keeper->tree.digest);
@@ -233,7 +264,8 @@ enum err snapshot_writer_next(struct snapshot_writer *writer, uint8_t *data, siz
         writer->phase = SNAPSHOT_WRITER_ZNODES;
     if (writer->phase == SNAPSHOT_WRITER_ZNODES)
         err = write_znodes(writer, &out);
-    if (err == ERR_OK && writer->phase == SNAPSHOT_WRITER_TAIL && write_tail(writer, &out, &hashed))
+    if (err == ERR_OK && writer->phase == SNAPSHOT_WRITER_TAIL && !writer->is_tail_held &&
+        write_tail(writer, &out, &hashed))
         writer->phase = SNAPSHOT_WRITER_DONE;
     writer->adler = checksum_adler32(writer->adler, slice_of(out.data + hashed, out.used - hashed));
     writer->bytes += out.used;

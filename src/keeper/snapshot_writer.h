@@ -47,9 +47,12 @@ struct snapshot_block {
 struct snapshot_writer {
     struct keeper *keeper;
     enum snapshot_writer_phase phase;
-    int64_t zxid; /* Names the file. */
+    bool is_stream;
+    bool is_inexact; /* The tree is not what it was at one zxid, so its digest says nothing. */
+    int64_t zxid;    /* Names the file. */
     struct tree_cursor cursor;
     int64_t acl_id_last;         /* Lists with a higher id are not in it. */
+    bool is_tail_held;           /* Next gives nothing behind the znodes. */
     struct snapshot_block lists; /* Sessions and access lists. */
     struct snapshot_block spill; /* A record that is larger than a slice. */
     uint32_t adler;
@@ -59,6 +62,17 @@ struct snapshot_writer {
 
 /* A snapshot at keeper->zxid_applied. Keeps keeper until deinit. ERR_NO_MEMORY. */
 MUST_CHECK enum err snapshot_writer_init(struct snapshot_writer *writer, struct keeper *keeper);
+
+/* The same as a leader sends it to a learner: without header, and nothing behind the end of the
+ * znodes. */
+MUST_CHECK enum err snapshot_writer_init_stream(struct snapshot_writer *writer,
+                                                struct keeper *keeper);
+/* For a snapshot whose zxid is not known before its znodes are out, of a keeper that does not
+ * change meanwhile: next stops in front of what depends on it until it is released. */
+void snapshot_writer_hold_tail(struct snapshot_writer *writer);
+bool snapshot_writer_is_held(const struct snapshot_writer *writer);
+/* The snapshot is one at keeper->zxid_applied, as it is now. */
+void snapshot_writer_release_tail(struct snapshot_writer *writer);
 
 /* At any time, also early. */
 void snapshot_writer_deinit(struct snapshot_writer *writer);

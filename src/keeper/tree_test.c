@@ -1,6 +1,7 @@
 #include "base/prng.h"
 #include "keeper/tree.h"
 #include "test/unit_test.h"
+#include "wire/wire.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,12 +91,15 @@ static void only_whole_paths_are_found(void **state)
         find(fixture, missing[index], false);
     struct znode *znode = tree_find(&fixture->tree, SLICE_LITERAL("/a/b/c"));
     uint8_t path[16];
-    assert_true(slice_equal_text(tree_path_write(znode, path), "/a/b/c"));
-    assert_true(slice_equal_text(tree_data(znode), "data"));
-    assert_true(slice_is_null(tree_data(tree_find(&fixture->tree, SLICE_LITERAL("/a")))));
-    assert_false(slice_is_null(tree_data(tree_find(&fixture->tree, SLICE_LITERAL("/a/b")))));
-    assert_int_equal(tree_descendant_count(fixture->tree.root), 6);
-    assert_int_equal(tree_descendant_count(tree_find(&fixture->tree, SLICE_LITERAL("/a"))), 2);
+    assert_true(slice_equal_text(tree_path_write(&fixture->tree, znode, path), "/a/b/c"));
+    assert_true(slice_equal_text(tree_data(&fixture->tree, znode), "data"));
+    assert_true(
+        slice_is_null(tree_data(&fixture->tree, tree_find(&fixture->tree, SLICE_LITERAL("/a")))));
+    assert_false(
+        slice_is_null(tree_data(&fixture->tree, tree_find(&fixture->tree, SLICE_LITERAL("/a/b")))));
+    assert_int_equal(tree_descendant_count(&fixture->tree, fixture->tree.root), 6);
+    assert_int_equal(
+        tree_descendant_count(&fixture->tree, tree_find(&fixture->tree, SLICE_LITERAL("/a"))), 2);
 }
 
 static void digest_is_a_sum_that_goes_back(void **state)
@@ -133,6 +137,52 @@ static void owners_list_their_znodes(void **state)
 }
 
 enum { constant_count = 200, directory_count = 10 };
+
+/* A session, 3.5.3's mark of 1000 ms, today's of 1000 ms, a kind nobody knows, a container's. */
+static void kinds(struct fixture *fixture, bool extended, bool emulates, const char *expected)
+{
+    static const uint64_t owners[] = {UINT64_C(0x0100000000000001), UINT64_C(0x80000000000003e8),
+                                      UINT64_C(0xff000000000003e8), UINT64_C(0xff000100000003e8),
+                                      UINT64_C(0x8000000000000000)};
+    fixture->tree.extended_types_enabled = extended;
+    fixture->tree.emulates_353_ttl = emulates;
+    for (size_t index = 0; index < ARRAY_COUNT(owners); index++) {
+        const enum tree_owner_kind kind =
+            tree_owner_kind_of(&fixture->tree, (int64_t)owners[index]);
+        assert_int_equal("nsct"[kind], expected[index]);
+    }
+}
+
+static void marks_are_read_as_the_settings_say(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_true(TREE_OWNER_SESSION == 1 && TREE_OWNER_CONTAINER == 2 && TREE_OWNER_TTL == 3);
+    kinds(fixture, false, false, "ssssc");
+    kinds(fixture, false, true, "ssssc");
+    kinds(fixture, true, false, "sstsc");
+    kinds(fixture, true, true, "stttc");
+}
+
+static void a_mark_of_353_makes_no_ephemeral(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->tree.extended_types_enabled = true;
+    fixture->tree.emulates_353_ttl = true;
+    const int64_t mark = INT64_MIN | 1000;
+    struct znode *znode = add(fixture, "/old", NULL, mark);
+    assert_non_null(znode);
+    assert_int_equal(fixture->tree.ttl_znodes.znode_count, 1);
+    assert_int_equal(fixture->tree.ephemeral_count, 0);
+    assert_null(tree_find_owner(&fixture->tree, mark));
+    assert_int_equal(tree_ttl_ms(tree_owner_id(znode)), 1000);
+    struct zk_stat stat;
+    tree_stat(&fixture->tree, znode, &stat);
+    assert_int_equal(stat.ephemeral_owner, 0);
+    /* What does not fit today's layout is cut to it, as in Apache's server. */
+    assert_int_equal(tree_ttl_ms(INT64_MIN | INT64_C(1) << 40 | 5), 5);
+    tree_delete(&fixture->tree, znode);
+    assert_int_equal(fixture->tree.ttl_znodes.znode_count, 0);
+}
 
 static void make_path(char path[64], char kind, int number)
 {
@@ -192,14 +242,136 @@ static void cursor_sees_once_what_lives_all_along(void **state)
     }
 }
 
+/* Around the sizes where names and data move into blocks of their own, in all changes of size. */
+static void names_and_data_of_all_sizes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct tree *tree = &fixture->tree;
+    static const size_t names[] = {1, 253, 254, 255, 256, 1023, 70000};
+    static const size_t sizes[] = {0, 1, 1019, 1020, 1021, 1024, 70000};
+    static char path[70002];
+    static uint8_t data[70000];
+    memset(data, 'd', sizeof data);
+    for (size_t index = 0; index < ARRAY_COUNT(names); index++) {
+        path[0] = '/';
+        memset(path + 1, 'n', names[index]);
+        path[1 + names[index]] = '\0';
+        struct znode *znode = add(fixture, path, NULL, index % 2 == 0 ? 0 : 77);
+        assert_non_null(znode);
+        assert_ptr_equal(tree_find(tree, slice_from_text(path)), znode);
+        assert_int_equal(tree_path_bytes(tree, znode), 1 + names[index]);
+        assert_int_equal(tree_owner_id(znode), index % 2 == 0 ? 0 : 77);
+        for (size_t change = 0; change < ARRAY_COUNT(sizes) * ARRAY_COUNT(sizes); change++) {
+            const size_t from = sizes[change / ARRAY_COUNT(sizes)];
+            const size_t to = sizes[change % ARRAY_COUNT(sizes)];
+            assert_int_equal(tree_set_data(tree, znode, slice_of(data, from)), ERR_OK);
+            assert_int_equal(tree_set_data(tree, znode, slice_of(data, to)), ERR_OK);
+            assert_true(slice_equal(tree_data(tree, znode), slice_of(data, to)));
+            assert_false(slice_is_null(tree_data(tree, znode)));
+        }
+        assert_int_equal(tree_set_data(tree, znode, SLICE_NULL), ERR_OK);
+        assert_true(slice_is_null(tree_data(tree, znode)));
+        assert_true(slice_equal_text(tree_name(znode), path + 1));
+    }
+    tree_delete(tree, tree_find(tree, slice_from_text(path)));
+    find(fixture, path, false);
+}
+
+static void encode_stat(const struct zk_stat_persisted *stat, uint8_t bytes[tree_stat_disk_bytes])
+{
+    struct wire_writer writer = wire_writer_of(bytes, tree_stat_disk_bytes);
+    wire_encode(&zk_stat_persisted_wire, 0, stat, &writer);
+    assert_int_equal(writer.used, tree_stat_disk_bytes);
+}
+
+/* A znode that had children once tells so; one that never had any looks as if it were new. */
+static void a_snapshot_gives_back_all_of_a_stat(void **state)
+{
+    struct fixture *fixture = *state;
+    struct tree *tree = &fixture->tree;
+    static const struct zk_stat_persisted stats[] = {
+        {.czxid = 5, .mzxid = 6, .ctime = -1, .mtime = INT32_MAX, .version = 3, .pzxid = 5},
+        {.czxid = 5, .mzxid = INT64_MAX, .ctime = 1, .mtime = -5000, .version = -1, .pzxid = 9},
+        {.czxid = -5, .mzxid = 6, .cversion = 4, .pzxid = -5},
+        {.czxid = 5, .aversion = -1, .pzxid = 0, .ephemeral_owner = 77},
+    };
+    for (size_t index = 0; index < ARRAY_COUNT(stats); index++) {
+        char path[8];
+        snprintf(path, sizeof path, "/%zu", index);
+        const struct znode *znode = tree_create(tree, tree->root,
+                                                &(struct tree_create_options){
+                                                    .path = slice_from_text(path),
+                                                    .acl = acl_table_share(tree->acls.open),
+                                                    .stat = &stats[index],
+                                                });
+        assert_non_null(znode);
+        const struct znode_more more = tree_more(tree, znode);
+        const struct zk_stat_persisted found = {
+            .czxid = znode->czxid,
+            .mzxid = znode->mzxid,
+            .ctime = tree_ctime(znode),
+            .mtime = tree_mtime(znode),
+            .version = znode->version,
+            .cversion = more.cversion,
+            .aversion = more.aversion,
+            .ephemeral_owner = tree_owner_id(znode),
+            .pzxid = more.pzxid,
+        };
+        uint8_t bytes[2][tree_stat_disk_bytes];
+        encode_stat(&found, bytes[0]);
+        encode_stat(&stats[index], bytes[1]);
+        assert_memory_equal(bytes[0], bytes[1], sizeof bytes[0]);
+    }
+    struct znode *znode = tree_find(tree, SLICE_LITERAL("/0"));
+    tree_set_mtime(znode, INT64_MAX);
+    assert_int_equal(tree_mtime(znode), (INT64_C(1) << 47) - 1);
+    tree_set_mtime(znode, INT64_MIN);
+    assert_int_equal(tree_mtime(znode), -(INT64_C(1) << 47) + 1);
+    assert_int_equal(tree_ctime(znode), -1);
+}
+
+static void a_full_heap_leaves_the_tree_as_it_was(void **state)
+{
+    struct fixture *fixture = *state;
+    struct tree *tree = &fixture->tree;
+    static uint8_t data[5000];
+    memset(data, 'd', sizeof data);
+    static char path[1002];
+    memset(path, 'n', sizeof path - 1);
+    path[0] = '/';
+    struct acl_entry *acl = tree->acls.open;
+    for (uint64_t references = acl->reference_count;; references++) {
+        snprintf(path + 1, 7, "%06d", (int)references);
+        path[7] = 'n';
+        assert_int_equal(acl->reference_count, references);
+        const struct tree_create_options options = {.path = slice_from_text(path),
+                                                    .data = slice_of(data, sizeof data),
+                                                    .acl = acl_table_share(acl)};
+        const uint64_t count = tree->by_path.count;
+        if (tree_create(tree, tree->root, &options) == NULL) {
+            assert_int_equal(tree->by_path.count, count);
+            acl_table_release(&tree->acls, acl);
+            break;
+        }
+    }
+    struct znode *znode = tree_find(tree, SLICE_LITERAL("/zookeeper"));
+    assert_int_equal(tree_set_data(tree, znode, slice_of(data, sizeof data)), ERR_NO_MEMORY);
+    assert_int_equal(tree_data(tree, znode).size, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(names_and_data_of_all_sizes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_snapshot_gives_back_all_of_a_stat, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_heap_leaves_the_tree_as_it_was, set_up, tear_down),
         cmocka_unit_test_setup_teardown(empty_tree_has_the_builtins_and_their_digest, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(only_whole_paths_are_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(digest_is_a_sum_that_goes_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(owners_list_their_znodes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(marks_are_read_as_the_settings_say, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_mark_of_353_makes_no_ephemeral, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cursor_sees_once_what_lives_all_along, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,7 +51,8 @@ struct txn_result {
     int32_t code; /* enum code */
     int64_t zxid;
     struct slice path;          /* create*: the name that it got. */
-    struct zk_stat stat;        /* create*, set_data, set_acl */
+    struct zk_stat stat;        /* create*, set_data, set_acl, reconfig */
+    struct slice data;          /* reconfig: the new text. */
     struct txn_result *results; /* multi: one for each of its operations. */
     int32_t result_count;
 };

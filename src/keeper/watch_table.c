@@ -392,6 +392,17 @@ void watch_table_deinit(struct watch_table *table)
     *table = (struct watch_table){0};
 }
 
+void watch_table_move(struct watch_table *table, struct watch_table *from, struct slab *slab,
+                      struct acl_table *acls)
+{
+    assert(from->watches.count == 0 && list_empty(&from->firings));
+    *table = *from;
+    table->slab = slab;
+    table->acls = acls;
+    list_init(&table->firings);
+    *from = (struct watch_table){0};
+}
+
 struct watched_path *watch_table_next_path(const struct watch_table *table, enum watch_kind kind,
                                            uint64_t *position, const struct watched_path *previous)
 {

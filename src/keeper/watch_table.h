@@ -52,7 +52,7 @@ struct watch_event {
 /* Whoever watches: a part of a connection. */
 struct watcher {
     struct list watches;
-    uint64_t watch_count[watch_kind_count];
+    uint32_t watch_count[watch_kind_count];
     uint64_t told_round;  /* The round of firing in which it was told last. */
     uint64_t told_firing; /* It is owed nothing of the firings up to this number. */
 };
@@ -124,6 +124,10 @@ MUST_CHECK enum err watch_table_init(struct watch_table *table, struct heap *hea
 
 /* Watchers must be gone. */
 void watch_table_deinit(struct watch_table *table);
+
+/* Moves a table without watches to another struct. Keeps slab and acls, as init does. */
+void watch_table_move(struct watch_table *table, struct watch_table *from, struct slab *slab,
+                      struct acl_table *acls);
 
 void watch_table_init_watcher(struct watcher *watcher);
 

@@ -89,8 +89,10 @@ static int on_headers_complete(http_parser *parser)
 
 static int on_body(http_parser *parser, const char *at, size_t size)
 {
-    (void)at;
-    request_of(parser)->body_bytes += size;
+    struct http_request *request = request_of(parser);
+    request->body_bytes += size;
+    if (request->take_body != NULL)
+        request->take_body(request, slice_of(at, size));
     return 0;
 }
 
@@ -162,6 +164,8 @@ enum http_progress http_request_feed(struct http_request *request, struct slice 
 
 bool http_request_should_skip_body(const struct http_request *request)
 {
+    if (request->take_body != NULL)
+        return false;
     return request->body_bytes_announced > http_body_bytes_max ||
            request->body_bytes > http_body_bytes_max ||
            !slice_is_null(http_request_header(request, "Expect"));

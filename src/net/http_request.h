@@ -1,5 +1,5 @@
 /* One HTTP/1.x request, taken from bytes as they come: method, target and headers. Bodies are let
- * through and not kept, since nobody here takes one.
+ * through, to who wants one, and not kept.
  *
  *   bytes --http_request_feed--> HTTP_REQUEST_MORE .. HTTP_REQUEST_HEAD .. HTTP_REQUEST_MORE ..
  * HTTP_REQUEST_DONE, or HTTP_REQUEST_BAD
@@ -48,6 +48,9 @@ struct http_request {
     bool has_value;     /* The last header's value has begun. */
     bool is_head_whole; /* And HTTP_REQUEST_HEAD was said. */
     bool is_done;
+    /* Who takes the body, piece by piece; NULL: it is thrown away. To be set at HTTP_REQUEST_HEAD;
+     * it must not touch the request. */
+    void (*take_body)(struct http_request *request, struct slice piece);
     bool is_keep_alive; /* Valid from HTTP_REQUEST_HEAD on: the connection may serve another
                            request. */
     uint64_t body_bytes_announced; /* 0: unknown, or no body. */
@@ -63,8 +66,8 @@ void http_request_init(struct http_request *request);
  * HTTP_REQUEST_BAD. */
 enum http_progress http_request_feed(struct http_request *request, struct slice *bytes);
 
-/* From HTTP_REQUEST_HEAD on: a body is announced that is longer than http_body_bytes_max, or that
- * the client sends only when asked to. Answer at once and close. */
+/* From HTTP_REQUEST_HEAD on, of a body that nobody takes: one is announced that is longer than
+ * http_body_bytes_max, or that the client sends only when asked to. Answer at once and close. */
 bool http_request_should_skip_body(const struct http_request *request);
 
 enum http_method http_request_method(const struct http_request *request);

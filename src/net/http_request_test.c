@@ -66,6 +66,32 @@ static void test_byte_by_byte(void **state)
     assert_false(request.is_keep_alive); /* HTTP/1.0 */
 }
 
+static char taken[64];
+
+static void take_body(struct http_request *taker, struct slice piece)
+{
+    assert_ptr_equal(&request, taker);
+    strncat(taken, (const char *)piece.data, piece.size);
+}
+
+/* Who takes a body gets all of it and nothing else, whatever its length. */
+static void test_taken_body(void **state)
+{
+    (void)state;
+    const char *text = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n"
+                       "\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nGET";
+    rest = slice_from_text(text);
+    taken[0] = '\0';
+    http_request_init(&request);
+    assert_int_equal(HTTP_REQUEST_HEAD, http_request_feed(&request, &rest));
+    assert_true(http_request_should_skip_body(&request));
+    request.take_body = take_body;
+    assert_false(http_request_should_skip_body(&request));
+    assert_int_equal(HTTP_REQUEST_DONE, http_request_feed(&request, &rest));
+    assert_string_equal("abcde", taken);
+    expect_slice("GET", rest);
+}
+
 static void test_keep_alive(void **state)
 {
     (void)state;
@@ -161,9 +187,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain_request), cmocka_unit_test(test_byte_by_byte),
-        cmocka_unit_test(test_keep_alive),    cmocka_unit_test(test_bad_requests),
-        cmocka_unit_test(test_limits),        cmocka_unit_test(test_bodies),
-        cmocka_unit_test(test_queries),       cmocka_unit_test(test_decoding),
+        cmocka_unit_test(test_taken_body),    cmocka_unit_test(test_keep_alive),
+        cmocka_unit_test(test_bad_requests),  cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_bodies),        cmocka_unit_test(test_queries),
+        cmocka_unit_test(test_decoding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

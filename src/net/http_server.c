@@ -136,6 +136,19 @@ void http_exchange_answer_empty(struct http_exchange *exchange, uint16_t status,
 
 /* ---- requests ---- */
 
+/* One without a reply yet. */
+static void init_exchange(struct http_exchange *exchange, struct http_link *link)
+{
+    *exchange = (struct http_exchange){
+        .server = link->server,
+        .link = link,
+        .method = http_request_method(&link->request),
+        .is_keep_alive = link->request.is_keep_alive,
+        .request = &link->request,
+        .peer = link->connection->peer,
+    };
+}
+
 static struct http_exchange *make_exchange(struct http_link *link)
 {
     struct http_exchange *exchange = heap_take(link->server->heap, sizeof *exchange);
@@ -145,15 +158,8 @@ static struct http_exchange *make_exchange(struct http_link *link)
         net_connection_close(link->connection, "no memory for a request", false);
         return NULL;
     }
-    *exchange = (struct http_exchange){
-        .server = link->server,
-        .link = link,
-        .reply = reply,
-        .method = http_request_method(&link->request),
-        .is_keep_alive = link->request.is_keep_alive,
-        .request = &link->request,
-        .peer = link->connection->peer,
-    };
+    init_exchange(exchange, link);
+    exchange->reply = reply;
     link->exchange = exchange;
     return exchange;
 }
@@ -177,6 +183,80 @@ static void hand_over(struct http_link *link)
     server->options.on_request(exchange, server->options.context);
 }
 
+/* ---- bodies ---- */
+
+static void take_body(struct http_request *request, struct slice piece)
+{
+    struct http_link *link = CONTAINER_OF(request, struct http_link, request);
+    const struct http_server_options *options = &link->server->options;
+    net_connection_time_request(link->connection, true); /* It may be long, but must go on. */
+    options->on_body(link->exchange, HTTP_BODY_PIECE, piece, options->context);
+}
+
+/* For a client that sends its body only when asked to. */
+static void ask_for_body(struct http_link *link)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (slice_is_null(http_request_header(&link->request, "Expect")))
+        return;
+    struct net_message *message = net_message_acquire(
+        link->server->heap, (struct net_message_options){.capacity = sizeof text});
+    if (message == NULL)
+        return; /* It sends the body after a while. */
+    message->size = sizeof text - 1;
+    memcpy(message->data, text, message->size);
+    net_push(link->connection, message);
+}
+
+/* The head is whole: whether somebody wants what follows. */
+static void offer_body(struct http_link *link)
+{
+    const struct http_server_options *options = &link->server->options;
+    if (options->on_head == NULL)
+        return;
+    struct http_exchange *exchange = heap_take(link->server->heap, sizeof *exchange);
+    if (exchange == NULL)
+        return;
+    init_exchange(exchange, link);
+    if (!options->on_head(exchange, options->context)) {
+        heap_give(link->server->heap, exchange);
+        return;
+    }
+    link->exchange = exchange;
+    link->request.take_body = take_body;
+    ask_for_body(link);
+}
+
+/* The exchange of a body goes, and its taker is told. */
+static void lose_body(struct http_link *link)
+{
+    const struct http_server_options *options = &link->server->options;
+    struct http_exchange *exchange = link->exchange;
+    link->exchange = NULL;
+    link->request.take_body = NULL;
+    options->on_body(exchange, HTTP_BODY_LOST, SLICE_NULL, options->context);
+    heap_give(link->server->heap, exchange);
+}
+
+/* The body is whole. The link may be gone afterwards. */
+static void end_body(struct http_link *link)
+{
+    const struct http_server_options *options = &link->server->options;
+    struct http_exchange *exchange = link->exchange;
+    exchange->reply = net_reply_reserve(link->connection);
+    if (exchange->reply == NULL) {
+        net_connection_close(link->connection, "no memory for a request", false);
+        return;
+    }
+    link->server->request_count++;
+    options->on_body(exchange, HTTP_BODY_END, SLICE_NULL, options->context);
+}
+
+static bool is_taking_body(const struct http_link *link)
+{
+    return link->request.take_body != NULL;
+}
+
 /* What a request has come to, with what is left of the bytes. */
 static enum http_progress feed(struct http_link *link, struct slice *bytes)
 {
@@ -186,6 +266,8 @@ static enum http_progress feed(struct http_link *link, struct slice *bytes)
         progress = http_request_feed(request, bytes);
         if (progress == HTTP_REQUEST_DONE || progress == HTTP_REQUEST_BAD)
             return progress;
+        if (progress == HTTP_REQUEST_HEAD)
+            offer_body(link);
         if (request->is_head_whole && http_request_should_skip_body(request)) {
             request->is_keep_alive = false; /* What follows is thrown away. */
             return HTTP_REQUEST_DONE;
@@ -197,7 +279,8 @@ static enum http_progress feed(struct http_link *link, struct slice *bytes)
 static void on_raw(struct net_connection *connection, struct slice bytes)
 {
     struct http_link *link = connection->user;
-    assert(link->exchange == NULL); /* net frames nothing while a reply is open. */
+    /* net frames nothing while a reply is open. */
+    assert(link->exchange == NULL || is_taking_body(link));
     if (!link->request.has_begun)
         net_connection_time_request(connection, true);
     const enum http_progress progress = feed(link, &bytes);
@@ -206,7 +289,13 @@ static void on_raw(struct net_connection *connection, struct slice bytes)
     net_connection_time_request(connection, false);
     net_connection_unread(connection, bytes.size);
     if (progress == HTTP_REQUEST_BAD) {
+        if (is_taking_body(link))
+            lose_body(link);
         refuse(link);
+        return;
+    }
+    if (is_taking_body(link)) {
+        end_body(link);
         return;
     }
     /* The library goes on behind a tunnel's request as if it were something else. */
@@ -248,6 +337,8 @@ static void on_close(struct net_connection *connection, const char *reason)
 {
     struct http_link *link = connection->user;
     (void)reason;
+    if (link->exchange != NULL && link->exchange->reply == NULL)
+        lose_body(link);
     if (link->exchange != NULL) {
         link->exchange->link = NULL;
         link->exchange->request = NULL;

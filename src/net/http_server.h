@@ -3,8 +3,9 @@
  *   bytes -> http_request -> on_request -> http_exchange_answer, now or later -> bytes
  *
  * One request of a connection is answered at a time; those that were sent behind it wait unread.
- * Bodies of requests are thrown away. What is malformed is answered with its status and closed; a
- * client that takes too long to send its request, or to take the answer, is closed.
+ * Bodies of requests are thrown away, but for those that on_head takes. What is malformed is
+ * answered with its status and closed; a client that takes too long to send its request, or to take
+ * the answer, is closed.
  *
  * Memory: a block for each connection and exchange, and the answers, from the heap given; limited
  * by connection_count_max. Shard: one owner.
@@ -18,11 +19,17 @@
 struct http_server;
 struct http_link;
 
+enum http_body_event {
+    HTTP_BODY_PIECE,
+    HTTP_BODY_END,  /* Answer the exchange, now or later. */
+    HTTP_BODY_LOST, /* Its connection is gone before the end: the exchange is too, afterwards. */
+};
+
 /* A request that is being answered. */
 struct http_exchange {
     struct http_server *server;
-    struct http_link *link; /* NULL: its connection is gone; answer it all the same. */
-    struct net_reply *reply;
+    struct http_link *link;             /* NULL: its connection is gone; answer it all the same. */
+    struct net_reply *reply;            /* NULL: the body is still to come. */
     const struct http_request *request; /* Valid until on_request returns or it is answered. */
     enum http_method method;
     bool is_keep_alive;
@@ -38,6 +45,13 @@ struct http_server_options {
     bool waits_for_port; /* Opens as net_listen_wait does: at start only. */
     /* Called for each request: answers it, or keeps the exchange and answers later. */
     void (*on_request)(struct http_exchange *exchange, void *context);
+    /* Called when a head is whole, if not NULL. True: keeps the exchange, which must not be
+     * answered yet; the body goes to on_body, and on_request is not called. False: lets go of it.
+     */
+    bool (*on_head)(struct http_exchange *exchange, void *context);
+    /* Pieces of any size; then the end, or the loss. Answers at the end only. */
+    void (*on_body)(struct http_exchange *exchange, enum http_body_event event, struct slice piece,
+                    void *context);
     void *context;
 };
 

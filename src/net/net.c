@@ -18,6 +18,7 @@ void net_release(struct net *net)
         return;
     assert(net->is_ending);
     net_address_table_deinit(&net->addresses);
+    net_pool_end(net->pool);
     heap_give(net->heap, net);
 }
 
@@ -114,6 +115,8 @@ enum err net_init(struct net **out, struct io *io, struct heap *heap, struct dia
         return ERR_NO_MEMORY;
     *net = (struct net){.io = io, .heap = heap, .diag = diag, .options = options, .next_id = 1};
     net->keeper_count = 1;
+    net->sender_options =
+        (struct net_sender_options){.io = io, .heap = heap, .on_sent = net_connection_on_sent};
     net->clock_period_ns = pick_clock_period_ns(&options);
     list_init(&net->connections);
     list_init(&net->listeners);
@@ -124,8 +127,12 @@ enum err net_init(struct net **out, struct io *io, struct heap *heap, struct dia
 
     uint64_t seed;
     io_entropy(io, &seed, sizeof seed);
-    const enum err err = net_address_table_init(&net->addresses, heap, seed);
+    net->pool = net_pool_make(heap, options.receive_bytes_first);
+    const enum err err =
+        net->pool == NULL ? ERR_NO_MEMORY : net_address_table_init(&net->addresses, heap, seed);
     if (err != ERR_OK) {
+        if (net->pool != NULL)
+            net_pool_end(net->pool);
         heap_give(heap, net);
         return err;
     }

@@ -23,12 +23,13 @@
 #include "io/io.h"
 
 struct net_connection;
+struct net_pool;
 
 /* A receive buffer. A protocol that needs a frame's bytes after on_frame returns acquires it. */
 struct net_buffer {
     uint32_t users;
     uint32_t capacity;
-    struct heap *heap;
+    struct net_pool *pool;
     uint8_t data[];
 };
 
@@ -55,6 +56,10 @@ struct net_message {
     uint32_t cut_capacity;
     uint32_t size; /* Bytes of data to send, cuts not counted. */
     uint32_t capacity;
+    /* NULL, or whom it is given back to when it has been sent or dropped: another shard, which has
+     * made it. */
+    void (*released)(void *owner);
+    void *owner;
     uint8_t data[];
 };
 
@@ -82,15 +87,28 @@ struct net_verdict {
     const char *reason; /* Constant text for diag. */
 };
 
+/* A socket that was accepted, and is connected. */
+struct net_socket {
+    int32_t handle;
+    uint16_t local_port;
+    struct io_address peer;
+};
+
 struct net_handler {
+    /* NULL, or: sockets are accepted for another shard, and nothing else here is called. Takes the
+     * socket, which counts as a connection until net_forget; false: refuse it. */
+    bool (*on_socket)(void *user, const struct net_socket *socket);
     /* False: refuse it (the limits on counts are net's own). */
     bool (*on_open)(struct net_connection *connection);
-    /* Called with the first four bytes of each frame, as a big-endian number. */
+    /* Called with the first four bytes of each frame, as a big-endian number. NULL: all is raw,
+     * from the first byte on. */
     struct net_verdict (*on_length)(struct net_connection *connection, uint32_t length);
     /* A whole frame without its length. Writable and lent: until return, or as long as the protocol
      * holds net_connection_buffer. The handler may close the connection. */
     void (*on_frame)(struct net_connection *connection, uint8_t *data, size_t size);
     void (*on_raw)(struct net_connection *connection, struct slice bytes);
+    /* NULL, or: the peer's end has taken bytes, and there is room for more to be pushed. */
+    void (*on_sent)(struct net_connection *connection);
     /* The last call for this connection, exactly once for each on_open that returned true. Open
      * replies stay valid until sent or dropped. */
     void (*on_close)(struct net_connection *connection, const char *reason);
@@ -126,11 +144,10 @@ struct net_connection {
     struct net *net;
     void *user; /* The protocol's. */
     struct io_address peer;
-    struct io_address local;
-    uint64_t id; /* Grows; never used twice. */
+    uint16_t local_port; /* That it came in at; 0: it was dialed. */
+    uint64_t id;         /* Grows; never used twice. */
     uint64_t received_bytes;
     uint64_t sent_bytes;
-    struct net_connection_state *state; /* net's own. */
 };
 
 struct net_listener;
@@ -153,6 +170,19 @@ MUST_CHECK enum err net_listen(struct net *net, struct io_address *address,
 MUST_CHECK enum err net_listen_wait(struct net *net, struct io_address *address,
                                     const struct net_handler *handler, void *user);
 
+/* Listens there instead of where it does; the connections stay. The sockets of the same port are
+ * closed first, which takes some rounds of the io (ERR_BUSY meanwhile: call again), the others once
+ * the new one is open. Nothing changes if it listens just there. Errors: as net_listen. */
+MUST_CHECK enum err net_listen_move(struct net *net, struct io_address *address,
+                                    const struct net_handler *handler, void *user);
+
+/* Other limits from now on, as in net_options; nobody is closed for them. */
+struct net_connection_limits {
+    uint32_t count_max;
+    uint32_t count_max_per_address; /* 0: no limit. */
+};
+void net_limit_connections(struct net *net, struct net_connection_limits limits);
+
 /* Closes the listening sockets and leaves the connections alone: who dials from now on is refused,
  * and a client that loses its connection to a server that stops does not find that server again. */
 void net_listen_stop(struct net *net);
@@ -161,6 +191,14 @@ void net_listen_stop(struct net *net);
 MUST_CHECK enum err net_connect(struct net *net, const struct io_address *address,
                                 const struct net_handler *handler, void *user);
 
+/* A connection on a socket that another shard has accepted; on_open follows, maybe at once, and if
+ * it says no the socket is closed. False: no memory, the socket stays the caller's. */
+MUST_CHECK bool net_adopt(struct net *net, const struct net_socket *socket,
+                          const struct net_handler *handler, void *user);
+
+/* A socket that on_socket took is closed: there is room for another. */
+void net_forget(struct net *net, const struct io_address *peer);
+
 /* The buffer that holds the frame of the running on_frame: acquire it to keep the frame. */
 struct net_buffer *net_connection_buffer(struct net_connection *connection);
 
@@ -168,6 +206,14 @@ struct net_buffer *net_connection_buffer(struct net_connection *connection);
  * the running on_raw come again, in front of what follows, as soon as the connection may be framed:
  * to be called once a reply was reserved for what was taken. */
 void net_connection_unread(struct net_connection *connection, size_t size);
+
+/* The same, but they come again when there are at least `wanted` bytes, more than size: what a
+ * request whose end is not there yet is known to need. No room is taken for bytes that are wanted
+ * and do not come. */
+void net_connection_unread_until(struct net_connection *connection, size_t size, size_t wanted);
+
+/* Not from within on_raw: what is unread comes again, however little it is. */
+void net_connection_reread(struct net_connection *connection);
 
 /* The same: a request has begun, which must be whole within first_frame_timeout_ms; or none has. */
 void net_connection_time_request(struct net_connection *connection, bool has_begun);
@@ -198,6 +244,15 @@ void net_reply_drop(struct net_reply *reply);
 /* Takes message: leaves behind the replies released so far. Above push_bytes_max it is dropped, and
  * the connection closes soon: a peer that misses one event must not get the next. */
 void net_push(struct net_connection *connection, struct net_message *message);
+
+/* For what comes in many small pieces: room for the next size bytes, behind what has been pushed;
+ * the caller fills it at once. Pieces share blocks, so that those of a loop's round leave in few
+ * operations. NULL: they do not fit or no memory is left, and the connection closes soon; or it is
+ * closed. */
+uint8_t *net_push_room(struct net_connection *connection, size_t size);
+
+/* Pushed or released, and not yet known to be taken by the peer's end. */
+uint64_t net_connection_unsent_bytes(const struct net_connection *connection);
 
 /* Closes when everything released so far has been sent (or at once if after_sending is false).
  * on_close runs before this returns when nothing is left to send, later otherwise; no on_frame

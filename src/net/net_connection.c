@@ -31,7 +31,7 @@ static void give_back(struct net_connection_state *state)
     struct net *net = net_of(state);
     net_sender_clear(&state->sender);
     net_receiver_deinit(&state->receiver);
-    heap_give(net->heap, state);
+    net_pool_give(net->pool, state, sizeof *state);
     net_release(net);
 }
 
@@ -93,7 +93,7 @@ void net_connection_end(struct net_connection_state *state, const char *reason)
 
 void net_connection_close(struct net_connection *connection, const char *reason, bool after_sending)
 {
-    struct net_connection_state *state = connection->state;
+    struct net_connection_state *state = net_state_of(connection);
     if (state->phase == NET_CLOSED)
         return;
     if (!after_sending || has_sent_all(state)) {
@@ -160,7 +160,7 @@ static bool hand_over_frame(struct net_connection_state *state)
 
 static bool hand_over_raw(struct net_connection_state *state)
 {
-    const struct slice bytes = net_receiver_take_all(&state->receiver);
+    const struct slice bytes = net_receiver_take_raw(&state->receiver);
     if (bytes.size == 0)
         return false;
     state->handler->on_raw(&state->connection, bytes);
@@ -228,7 +228,7 @@ static void receive(struct net_connection_state *state)
 
 /* Sending. */
 
-static void on_sent(struct net_sender *sender, int64_t result)
+void net_connection_on_sent(struct net_sender *sender, int64_t result)
 {
     struct net_connection_state *state = state_of_sender(sender);
     if (state->phase == NET_CLOSED) {
@@ -241,6 +241,8 @@ static void on_sent(struct net_sender *sender, int64_t result)
         return;
     }
     state->connection.sent_bytes += (uint64_t)result;
+    if (state->phase == NET_OPEN && state->handler->on_sent != NULL)
+        state->handler->on_sent(&state->connection);
     net_connection_take_turn(state);
 }
 
@@ -258,8 +260,8 @@ static void flush(struct net_connection_state *state)
 
 static void end_if_over(struct net_connection_state *state)
 {
-    if (state->has_lost_push) {
-        net_connection_end(state, "the peer is too slow for what is pushed to it");
+    if (state->lost_push_reason != NULL) {
+        net_connection_end(state, state->lost_push_reason);
         return;
     }
     if (!has_sent_all(state))
@@ -295,25 +297,38 @@ void net_connection_wants_turn(struct net_connection_state *state)
 
 void net_connection_pause(struct net_connection *connection)
 {
-    connection->state->is_paused = true;
+    net_state_of(connection)->is_paused = true;
 }
 
 void net_connection_resume(struct net_connection *connection)
 {
-    connection->state->is_paused = false;
-    net_connection_wants_turn(connection->state);
+    net_state_of(connection)->is_paused = false;
+    net_connection_wants_turn(net_state_of(connection));
 }
 
 void net_connection_unread(struct net_connection *connection, size_t size)
 {
-    struct net_connection_state *state = connection->state;
+    struct net_connection_state *state = net_state_of(connection);
     assert(state->is_raw && state->is_in_turn);
-    net_receiver_put_back(&state->receiver, size);
+    net_receiver_put_back(&state->receiver, size, 0);
+}
+
+void net_connection_unread_until(struct net_connection *connection, size_t size, size_t wanted)
+{
+    struct net_connection_state *state = net_state_of(connection);
+    assert(state->is_raw && state->is_in_turn && wanted > size);
+    net_receiver_put_back(&state->receiver, size, wanted);
+}
+
+void net_connection_reread(struct net_connection *connection)
+{
+    net_receiver_await_nothing(&net_state_of(connection)->receiver);
+    net_connection_wants_turn(net_state_of(connection));
 }
 
 void net_connection_time_request(struct net_connection *connection, bool has_begun)
 {
-    struct net_connection_state *state = connection->state;
+    struct net_connection_state *state = net_state_of(connection);
     if (state->phase != NET_OPEN)
         return;
     if (has_begun)
@@ -325,8 +340,8 @@ void net_connection_time_request(struct net_connection *connection, bool has_beg
 
 struct net_buffer *net_connection_buffer(struct net_connection *connection)
 {
-    assert(connection->state->receiver.buffer != NULL);
-    return connection->state->receiver.buffer;
+    assert(net_state_of(connection)->receiver.buffer != NULL);
+    return net_state_of(connection)->receiver.buffer;
 }
 
 /* The beginning. */
@@ -334,22 +349,23 @@ struct net_buffer *net_connection_buffer(struct net_connection *connection)
 struct net_connection_state *net_connection_make(struct net *net, const struct net_handler *handler,
                                                  void *user)
 {
-    struct net_connection_state *state = heap_take(net->heap, sizeof *state);
+    struct net_connection_state *state = net_pool_take(net->pool, sizeof *state);
     if (state == NULL)
         return NULL;
     *state = (struct net_connection_state){
-        .connection = {.net = net, .user = user, .id = net->next_id++, .state = state},
+        .connection = {.net = net, .user = user, .id = net->next_id++},
         .handler = handler,
         .phase = NET_OPEN,
         .handle = io_handle_none,
+        .is_raw = handler->on_length == NULL,
     };
     list_init(&state->turn);
     list_init(&state->replies);
     net_timeout_link_init(&state->idle);
     net_timeout_link_init(&state->first_frame);
     net_timeout_link_init(&state->send);
-    net_receiver_init(&state->receiver, net->heap, net->options.receive_bytes_first);
-    net_sender_init(&state->sender, net->io, net->heap, on_sent);
+    net_receiver_init(&state->receiver, net->pool);
+    net_sender_init(&state->sender, &net->sender_options);
     list_push(&net->connections, &state->link);
     net->connection_count++;
     net_keep(net);
@@ -370,6 +386,30 @@ void net_connection_open(struct net_connection_state *state, int32_t handle)
         return;
     }
     net_connection_take_turn(state);
+}
+
+void net_connection_accept(struct net_connection_state *state, int32_t handle)
+{
+    struct net *net = net_of(state);
+    net_timeout_start(&net->first_frame, &state->first_frame, io_now_ns(net->io));
+    net_connection_open(state, handle);
+}
+
+bool net_adopt(struct net *net, const struct net_socket *socket, const struct net_handler *handler,
+               void *user)
+{
+    struct net_connection_state *state = net_connection_make(net, handler, user);
+    if (state == NULL)
+        return false;
+    if (io_adopt(net->io, socket->handle) < 0) {
+        leave_net(state);
+        give_back(state);
+        return false;
+    }
+    state->connection.peer = socket->peer;
+    state->connection.local_port = socket->local_port;
+    net_connection_accept(state, socket->handle);
+    return true;
 }
 
 static void on_dialed(struct io_op *op, int64_t result)

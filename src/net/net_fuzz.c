@@ -64,7 +64,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct heap heap;
     heap_init(&heap, (struct heap_options){.limit_bytes = 8 << 20});
     struct reader reader = {.stream = slice_of(data, size)};
-    net_receiver_init(&reader.receiver, &heap, 2048);
+    struct net_pool *pool = net_pool_make(&heap, 2048);
+    assert(pool != NULL);
+    net_receiver_init(&reader.receiver, pool);
     for (size_t given = 0; given < size && !reader.is_refused;) {
         if (!net_receiver_reserve(&reader.receiver))
             break;
@@ -75,7 +77,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         net_receiver_add(&reader.receiver, piece);
         given += piece;
         /* Beside the buffer of the frame that comes, at most the held one and old rooms. */
-        assert(heap.used_bytes <= 3 * max_size(2 * size, net_receiver_step_bytes));
+        assert(heap.used_bytes <=
+               2 * slab_region_bytes + 3 * max_size(2 * size, net_receiver_step_bytes));
         cut_frames(&reader);
     }
     if (reader.held != NULL) {
@@ -83,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         net_buffer_release(reader.held);
     }
     net_receiver_deinit(&reader.receiver);
+    net_pool_end(pool);
     assert(heap.block_count == 0);
     heap_deinit(&heap);
     return 0;

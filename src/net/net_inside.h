@@ -26,6 +26,8 @@ struct net {
     struct heap *heap;
     struct diag *diag;
     struct net_options options;
+    struct net_sender_options sender_options;
+    struct net_pool *pool;   /* Of connections and receive buffers. */
     struct list connections; /* Not CLOSED, of struct net_connection_state. */
     struct list listeners;
     struct list wanting_turn; /* Of struct net_connection_state. */
@@ -41,7 +43,7 @@ struct net {
     uint64_t refused_total;
     uint64_t unused_total;     /* Closed without a whole request. */
     uint32_t refused_count;    /* Refused without a line since then. */
-    uint32_t connection_count; /* Of the list. */
+    uint32_t connection_count; /* Of the list, and of sockets that others have. */
     uint32_t keeper_count; /* What keeps this struct: its owner, connections, listeners, timers. */
     bool has_turn;         /* In flight. */
     bool has_clock;        /* In flight. */
@@ -72,9 +74,9 @@ struct net_connection_state {
     const struct net_handler *handler;
     struct list link; /* In net->connections. */
     struct list turn; /* In net->wanting_turn, or alone. */
-    enum net_phase phase;
     int32_t handle;
-    struct io_op input; /* CONNECT, then RECV, at last CLOSE. */
+    uint32_t open_reply_count; /* Of `replies`. */
+    struct io_op input;        /* CONNECT, then RECV, at last CLOSE. */
     struct net_receiver receiver;
     struct net_sender sender;
     struct list replies; /* Reserved and not yet left, in order. */
@@ -84,15 +86,25 @@ struct net_connection_state {
     struct net_timeout_link first_frame;
     struct net_timeout_link send;
     const char *drain_reason;
-    uint32_t open_reply_count; /* Of the list. */
-    bool has_input;            /* input is in flight. */
+    uint8_t phase;  /* enum net_phase */
+    bool has_input; /* input is in flight. */
     bool is_raw;
     bool is_paused;
     bool is_in_turn;
     bool has_peer_ended; /* No more bytes will come. */
     bool is_counted;     /* In net->addresses. */
-    bool has_lost_push;  /* It did not fit: the next turn ends the connection. */
+    /* A push was lost, for this reason: the next turn ends the connection. Else NULL. */
+    const char *lost_push_reason;
 };
+
+/* There are many of them, and most are quiet: their cells have a size of their own up to here. */
+_Static_assert(sizeof(struct net_connection_state) <= slab_fine_bytes_max, "a connection is small");
+
+static inline struct net_connection_state *net_state_of(const struct net_connection *connection)
+{
+    return CONTAINER_OF((struct net_connection *)(uintptr_t)connection, struct net_connection_state,
+                        connection);
+}
 
 /* net.c */
 void net_keep(struct net *net);
@@ -109,11 +121,14 @@ void net_listener_resume_all(struct net *net); /* A connection has ended: there 
 struct net_connection_state *net_connection_make(struct net *net, const struct net_handler *handler,
                                                  void *user);
 void net_connection_open(struct net_connection_state *state, int32_t handle);
+/* The same for one that was accepted: its first frame is due. */
+void net_connection_accept(struct net_connection_state *state, int32_t handle);
 void net_connection_end(struct net_connection_state *state, const char *reason);
 void net_connection_wants_turn(struct net_connection_state *state);
 void net_connection_take_turn(struct net_connection_state *state);
 void net_connection_on_idle(struct net_connection_state *state);
 void net_connection_on_send_timeout(struct net_connection_state *state);
+void net_connection_on_sent(struct net_sender *sender, int64_t result);
 
 /* net_reply.c */
 /* The connection is no longer theirs: what is ready is dropped, the rest when it is sent. */

@@ -79,37 +79,77 @@ static void refuse(struct net_listener *listener, int32_t handle, const char *re
     submit(listener, IO_CLOSE, handle, on_refused_closed);
 }
 
-/* NULL, with the reason, if the connection is to be refused. */
-static struct net_connection_state *make_connection(struct net_listener *listener,
-                                                    const char **reason)
+static const char no_memory[] = "no memory is left";
+
+/* NULL: no memory. */
+static struct net_connection_state *make_connection(struct net_listener *listener)
 {
     struct net *net = listener->net;
-    const struct io_address *peer = &listener->op.peer.address;
-    const enum err err =
-        net_address_table_add(&net->addresses, peer, net->options.connection_count_max_per_address);
-    if (err != ERR_OK) {
-        *reason = err == ERR_LIMIT ? "its address has too many" : "no memory is left";
-        return NULL;
-    }
     struct net_connection_state *state =
         net_connection_make(net, listener->handler, listener->user);
-    if (state == NULL) {
-        net_address_table_remove(&net->addresses, peer);
-        *reason = "no memory is left";
+    if (state == NULL)
         return NULL;
-    }
     state->is_counted = true;
-    state->connection.peer = *peer;
-    state->connection.local = listener->address;
+    state->connection.peer = listener->op.peer.address;
+    state->connection.local_port = listener->address.port;
     return state;
+}
+
+static bool pass_on(struct net_listener *listener, int32_t handle)
+{
+    struct net *net = listener->net;
+    const struct net_socket socket = {
+        .handle = handle, .local_port = listener->address.port, .peer = listener->op.peer.address};
+    io_disown(net->io, handle);
+    if (!listener->handler->on_socket(listener->user, &socket))
+        return false;
+    net->connection_count++;
+    return true;
+}
+
+/* NULL, or the reason why it is refused. */
+static const char *take(struct net_listener *listener, int32_t handle)
+{
+    struct net *net = listener->net;
+    const struct io_address peer = listener->op.peer.address;
+    const enum err err = net_address_table_add(&net->addresses, &peer,
+                                               net->options.connection_count_max_per_address);
+    if (err != ERR_OK)
+        return err == ERR_LIMIT ? "its address has too many" : no_memory;
+    if (listener->handler->on_socket != NULL) {
+        if (pass_on(listener, handle))
+            return NULL;
+    } else {
+        struct net_connection_state *state = make_connection(listener);
+        if (state != NULL) {
+            net_connection_accept(state, handle);
+            return NULL;
+        }
+    }
+    net_address_table_remove(&net->addresses, &peer);
+    return no_memory;
+}
+
+static const char *what_is_short(int64_t result)
+{
+    if (result == -EMFILE)
+        return "all file handles of this process are in use; raise its limit (ulimit -n, or "
+               "LimitNOFILE of its unit)";
+    if (result == -ENFILE)
+        return "all file handles of the system are in use; raise fs.file-max";
+    return "no memory is left";
+}
+
+static const char *why_closing(const struct net_listener *listener)
+{
+    return listener->net->is_ending ? "the server stops" : "it listens elsewhere now";
 }
 
 static void on_accepted(struct io_op *op, int64_t result)
 {
     struct net_listener *listener = CONTAINER_OF(op, struct net_listener, op);
     if (result == -EMFILE || result == -ENFILE || result == -ENOMEM || result == -ENOBUFS) {
-        diag_warn(listener->net->diag, "cannot accept connections: %s",
-                  err_text(err_from_errno((int)result)));
+        diag_warn(listener->net->diag, "cannot accept connections: %s", what_is_short(result));
         pause_accepting(listener);
         return;
     }
@@ -117,17 +157,12 @@ static void on_accepted(struct io_op *op, int64_t result)
         go_on(listener);
         return;
     }
-    const char *reason = NULL;
-    struct net_connection_state *state =
-        listener->is_closing ? NULL : make_connection(listener, &reason);
-    if (state == NULL) {
-        refuse(listener, (int32_t)result, reason == NULL ? "the server stops" : reason);
-        return;
-    }
-    net_timeout_start(&state->connection.net->first_frame, &state->first_frame,
-                      io_now_ns(listener->net->io));
-    net_connection_open(state, (int32_t)result);
-    go_on(listener);
+    const char *refusal =
+        listener->is_closing ? why_closing(listener) : take(listener, (int32_t)result);
+    if (refusal != NULL)
+        refuse(listener, (int32_t)result, refusal);
+    else
+        go_on(listener);
 }
 
 /* Above the limit connections wait in the backlog of the system until others end. */
@@ -147,6 +182,22 @@ void net_listener_resume_all(struct net *net)
         if (!listener->is_busy)
             accept_next(listener);
     }
+}
+
+void net_limit_connections(struct net *net, struct net_connection_limits limits)
+{
+    assert(limits.count_max > 0);
+    net->options.connection_count_max = limits.count_max;
+    net->options.connection_count_max_per_address = limits.count_max_per_address;
+    net_listener_resume_all(net);
+}
+
+void net_forget(struct net *net, const struct io_address *peer)
+{
+    assert(net->connection_count > 0);
+    net->connection_count--;
+    net_address_table_remove(&net->addresses, peer);
+    net_listener_resume_all(net);
 }
 
 void net_listener_close(struct net_listener *listener)
@@ -184,6 +235,35 @@ enum err net_listen(struct net *net, struct io_address *address, const struct ne
     net_keep(net);
     accept_next(listener);
     return ERR_OK;
+}
+
+static bool is_at(const struct net_listener *listener, const struct io_address *address)
+{
+    return listener->address.port == address->port &&
+           memcmp(listener->address.bytes, address->bytes, sizeof address->bytes) == 0;
+}
+
+/* The sockets of that port, or those of all others. */
+static void close_some(struct net *net, uint16_t port, bool has_port)
+{
+    list_each_safe (link, after, &net->listeners) {
+        struct net_listener *listener = CONTAINER_OF(link, struct net_listener, link);
+        if ((listener->address.port == port) == has_port)
+            net_listener_close(listener);
+    }
+}
+
+enum err net_listen_move(struct net *net, struct io_address *address,
+                         const struct net_handler *handler, void *user)
+{
+    list_each (link, &net->listeners)
+        if (is_at(CONTAINER_OF(link, struct net_listener, link), address))
+            return ERR_OK;
+    close_some(net, address->port, true);
+    const enum err err = net_listen(net, address, handler, user);
+    if (err == ERR_OK)
+        close_some(net, address->port, false);
+    return err;
 }
 
 static void on_pause(struct io_op *op, int64_t result)

@@ -21,6 +21,10 @@ struct net_message *net_message_acquire(struct heap *heap, struct net_message_op
 
 void net_message_release(struct net_message *message)
 {
+    if (message->released != NULL) {
+        message->released(message->owner);
+        return;
+    }
     for (uint32_t index = 0; index < message->cut_count; index++) {
         uint32_t *users = message->cuts[index].users;
         assert(*users > 0);

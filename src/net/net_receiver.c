@@ -2,6 +2,11 @@
 
 #include "base/bytes.h"
 
+static size_t block_size(const struct net_buffer *buffer)
+{
+    return buffer->capacity + sizeof *buffer;
+}
+
 void net_buffer_acquire(struct net_buffer *buffer)
 {
     assert(buffer->users > 0);
@@ -12,24 +17,23 @@ void net_buffer_release(struct net_buffer *buffer)
 {
     assert(buffer->users > 0);
     if (--buffer->users == 0)
-        heap_give_reusable(buffer->heap, buffer);
+        net_pool_give(buffer->pool, buffer, block_size(buffer));
 }
 
-/* A buffer whose block is of the given size, its header included. */
-static struct net_buffer *make_buffer(struct heap *heap, size_t block_size)
+/* A buffer whose block has so many bytes, its header included. */
+static struct net_buffer *make_buffer(struct net_pool *pool, size_t size)
 {
-    struct net_buffer *buffer = heap_take_reusable(heap, block_size);
+    struct net_buffer *buffer = net_pool_take(pool, size);
     if (buffer == NULL)
         return NULL;
     *buffer = (struct net_buffer){
-        .users = 1, .capacity = (uint32_t)(block_size - sizeof *buffer), .heap = heap};
+        .users = 1, .capacity = (uint32_t)(size - sizeof *buffer), .pool = pool};
     return buffer;
 }
 
-void net_receiver_init(struct net_receiver *receiver, struct heap *heap, uint32_t busy_bytes)
+void net_receiver_init(struct net_receiver *receiver, struct net_pool *pool)
 {
-    const size_t size = max_size(heap_reusable_size(busy_bytes), net_receiver_quiet_bytes);
-    *receiver = (struct net_receiver){.heap = heap, .busy_bytes = (uint32_t)size};
+    *receiver = (struct net_receiver){.pool = pool};
 }
 
 void net_receiver_deinit(struct net_receiver *receiver)
@@ -44,9 +48,19 @@ uint32_t net_receiver_size(const struct net_receiver *receiver)
     return receiver->filled - receiver->parsed;
 }
 
+/* What is awaited unframed may turn out to need more, again and again; since room grows by a part
+ * of what is there, each byte still moves a few times at most. */
+static uint64_t raw_bytes_needed(const struct net_receiver *receiver)
+{
+    const uint64_t size = net_receiver_size(receiver);
+    return max_u64(receiver->raw_wanted, size + size / 4);
+}
+
 /* From `parsed` on, with what has come of them. */
 static uint64_t bytes_needed(const struct net_receiver *receiver)
 {
+    if (receiver->raw_wanted != 0)
+        return raw_bytes_needed(receiver);
     return receiver->has_length ? net_receiver_length_bytes + (uint64_t)receiver->frame_length
                                 : net_receiver_length_bytes;
 }
@@ -55,19 +69,15 @@ static uint64_t bytes_needed(const struct net_receiver *receiver)
 static size_t wanted_size(const struct net_receiver *receiver)
 {
     const uint64_t size = net_receiver_size(receiver);
-    const uint64_t usual = receiver->is_busy ? receiver->busy_bytes : net_receiver_quiet_bytes;
+    const uint64_t usual =
+        receiver->is_busy ? receiver->pool->busy_bytes : net_receiver_quiet_bytes;
     const uint64_t whole = bytes_needed(receiver) + sizeof(struct net_buffer);
     if (whole <= usual)
         return usual;
     /* With the end of a frame the next ones come, so that a little more is not wasted. */
     if (whole <= net_receiver_step_bytes)
-        return max_size(heap_reusable_size(whole), receiver->busy_bytes);
+        return max_size(heap_reusable_size(whole), receiver->pool->busy_bytes);
     return min_u64(whole, max_u64(2 * size, net_receiver_step_bytes));
-}
-
-static size_t block_size(const struct net_buffer *buffer)
-{
-    return buffer->capacity + sizeof *buffer;
 }
 
 /* Whether the next receive can go into the buffer behind what is there. */
@@ -98,13 +108,14 @@ static bool can_grow(const struct net_receiver *receiver)
 {
     const struct net_buffer *buffer = receiver->buffer;
     return buffer != NULL && buffer->users == 1 && receiver->parsed == 0 &&
+           block_size(buffer) > slab_cell_bytes_max &&
            wanted_size(receiver) > net_receiver_step_bytes;
 }
 
 static bool grow(struct net_receiver *receiver)
 {
     const size_t size = wanted_size(receiver);
-    struct net_buffer *buffer = heap_resize(receiver->heap, receiver->buffer, size);
+    struct net_buffer *buffer = heap_resize(receiver->pool->heap, receiver->buffer, size);
     if (buffer == NULL)
         return false;
     buffer->capacity = (uint32_t)(size - sizeof *buffer);
@@ -114,7 +125,7 @@ static bool grow(struct net_receiver *receiver)
 
 static bool move_to_new_buffer(struct net_receiver *receiver)
 {
-    struct net_buffer *buffer = make_buffer(receiver->heap, wanted_size(receiver));
+    struct net_buffer *buffer = make_buffer(receiver->pool, wanted_size(receiver));
     if (buffer == NULL)
         return false;
     const uint32_t size = net_receiver_size(receiver);
@@ -131,7 +142,7 @@ static bool move_to_new_buffer(struct net_receiver *receiver)
 
 bool net_receiver_reserve(struct net_receiver *receiver)
 {
-    assert(receiver->has_length || net_receiver_size(receiver) < net_receiver_length_bytes);
+    assert(receiver->has_length || net_receiver_size(receiver) < bytes_needed(receiver));
     if (can_start_over(receiver)) {
         receiver->parsed = receiver->filled = 0;
         return true;
@@ -196,9 +207,24 @@ struct slice net_receiver_take_all(struct net_receiver *receiver)
     return slice_of(data, size);
 }
 
-void net_receiver_put_back(struct net_receiver *receiver, size_t size)
+struct slice net_receiver_take_raw(struct net_receiver *receiver)
+{
+    if (net_receiver_size(receiver) < receiver->raw_wanted)
+        return SLICE_NULL;
+    receiver->raw_wanted = 0;
+    return net_receiver_take_all(receiver);
+}
+
+void net_receiver_put_back(struct net_receiver *receiver, size_t size, size_t wanted)
 {
     assert(!receiver->has_length && receiver->parsed == receiver->filled);
     assert(size <= receiver->parsed);
+    assert(wanted == 0 || (wanted > size && wanted <= UINT32_MAX / 2));
     receiver->parsed -= (uint32_t)size;
+    receiver->raw_wanted = (uint32_t)wanted;
+}
+
+void net_receiver_await_nothing(struct net_receiver *receiver)
+{
+    receiver->raw_wanted = 0;
 }

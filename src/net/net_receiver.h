@@ -10,12 +10,13 @@
  *
  * It knows neither sockets nor protocols, so that it can be tested and fuzzed with plain bytes.
  *
- * Memory: one buffer from the heap. Shard: one owner.
+ * Memory: one buffer from the pool. Shard: one owner.
  */
 #ifndef NET_NET_RECEIVER_H
 #define NET_NET_RECEIVER_H
 
 #include "net/net.h"
+#include "net/net_pool.h"
 
 enum {
     net_receiver_quiet_bytes = 128, /* Of a quiet connection's buffer, headers and all. */
@@ -24,14 +25,14 @@ enum {
 };
 
 struct net_receiver {
-    struct heap *heap;
+    struct net_pool *pool;
     struct net_buffer *buffer; /* NULL until the first net_receiver_reserve. */
     uint32_t filled;
     uint32_t parsed;
     uint32_t frame_length; /* Valid if has_length. */
+    uint32_t raw_wanted;   /* Unframed: bytes that are awaited from `parsed` on. 0: any. */
     bool has_length;       /* The next frame's length has been judged. */
     bool is_busy;          /* The last bytes filled their room, or nearly. */
-    uint32_t busy_bytes;   /* Size of a busy connection's buffer. */
 };
 
 /* A run of bytes to receive into. */
@@ -40,7 +41,8 @@ struct net_room {
     size_t size;
 };
 
-void net_receiver_init(struct net_receiver *receiver, struct heap *heap, uint32_t busy_bytes);
+/* Keeps pool. */
+void net_receiver_init(struct net_receiver *receiver, struct net_pool *pool);
 void net_receiver_deinit(struct net_receiver *receiver);
 
 /* Makes room for the bytes to come; what is there must have been taken or judged. False: the heap's
@@ -65,8 +67,15 @@ MUST_CHECK bool net_receiver_take_frame(struct net_receiver *receiver, struct ne
 /* All bytes that are there, frames or not. Lends: as long as receiver->buffer is held. */
 struct slice net_receiver_take_all(struct net_receiver *receiver);
 
-/* The last size bytes of net_receiver_take_all were not wanted yet. */
-void net_receiver_put_back(struct net_receiver *receiver, size_t size);
+/* The same, if there are as many as are awaited; else nothing. */
+struct slice net_receiver_take_raw(struct net_receiver *receiver);
+
+/* The last size bytes of net_receiver_take_all were not wanted yet: until there are `wanted` bytes,
+ * or, with 0, until they are taken again. */
+void net_receiver_put_back(struct net_receiver *receiver, size_t size, size_t wanted);
+
+/* Whatever is there is enough. */
+void net_receiver_await_nothing(struct net_receiver *receiver);
 
 /* Bytes that are there and not taken. */
 uint32_t net_receiver_size(const struct net_receiver *receiver);

@@ -6,12 +6,15 @@
 enum { busy_bytes = 16 * 1024 };
 
 static struct heap heap;
+static struct net_pool *pool;
 
 static int set_up(void **state)
 {
     static struct net_receiver receiver;
     heap_init(&heap, (struct heap_options){.limit_bytes = 64 << 20});
-    net_receiver_init(&receiver, &heap, busy_bytes);
+    pool = net_pool_make(&heap, busy_bytes);
+    assert_non_null(pool);
+    net_receiver_init(&receiver, pool);
     *state = &receiver;
     return 0;
 }
@@ -19,6 +22,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     net_receiver_deinit(*state);
+    net_pool_end(pool);
     assert_int_equal(heap.block_count, 0);
     heap_deinit(&heap);
     return 0;
@@ -114,8 +118,29 @@ static void a_declared_length_takes_no_memory(void **state)
     while (received < 5 << 20) {
         received += give(receiver, zeros, sizeof zeros);
         assert_false(take(receiver, &frame));
-        assert_true(heap.used_bytes <= max_size(2 * received, net_receiver_step_bytes) + 1024);
+        assert_true(heap.used_bytes <= max_size(2 * received, net_receiver_step_bytes) +
+                                           slab_region_bytes + 1024 + sizeof *pool);
     }
+}
+
+/* A frame's holder may outlive the connection and its net. */
+static void a_held_buffer_keeps_the_pool(void **state)
+{
+    struct net_receiver *receiver = *state;
+    struct net_pool *other = net_pool_make(&heap, busy_bytes);
+    assert_non_null(other);
+    net_receiver_deinit(receiver);
+    net_receiver_init(receiver, other);
+    static const uint8_t stream[] = {0, 0, 0, 1, 'x'};
+    struct net_room frame;
+    give(receiver, stream, sizeof stream);
+    assert_true(take(receiver, &frame));
+    struct net_buffer *held = receiver->buffer;
+    net_buffer_acquire(held);
+    net_receiver_deinit(receiver);
+    net_pool_end(other);
+    assert_int_equal(frame.data[0], 'x');
+    net_buffer_release(held);
 }
 
 static void a_quiet_connection_holds_little(void **state)
@@ -135,7 +160,8 @@ static void a_quiet_connection_holds_little(void **state)
     give(receiver, stream, 14);
     assert_true(take(receiver, &frame));
     assert_true(net_receiver_reserve(receiver));
-    assert_true(heap.used_bytes <= net_receiver_quiet_bytes + 32);
+    assert_int_equal(pool->slab.used_bytes, net_receiver_quiet_bytes);
+    assert_true(heap.used_bytes <= slab_region_bytes + 1024 + sizeof *pool);
 }
 
 static void the_heap_can_say_no(void **state)
@@ -143,7 +169,7 @@ static void the_heap_can_say_no(void **state)
     struct net_receiver *receiver = *state;
     heap.limit_bytes = 100;
     assert_false(net_receiver_reserve(receiver));
-    heap.limit_bytes = 2000;
+    heap.limit_bytes = slab_region_bytes + 4096;
     assert_true(net_receiver_reserve(receiver));
     uint8_t length[4] = {0};
     store_u32(length, 60000);
@@ -169,14 +195,56 @@ static void raw_bytes_can_be_put_back(void **state)
     struct net_receiver *receiver = *state;
     give(receiver, (const uint8_t *)"onetwo", 6);
     assert_true(slice_equal_text(net_receiver_take_all(receiver), "onetwo"));
-    net_receiver_put_back(receiver, 3);
+    net_receiver_put_back(receiver, 3, 0);
     assert_int_equal(net_receiver_size(receiver), 3);
     assert_true(slice_equal_text(net_receiver_take_all(receiver), "two"));
-    net_receiver_put_back(receiver, 2);
+    net_receiver_put_back(receiver, 2, 0);
     give(receiver, (const uint8_t *)"three", 5);
     assert_true(slice_equal_text(net_receiver_take_all(receiver), "wothree"));
-    net_receiver_put_back(receiver, 0);
+    net_receiver_put_back(receiver, 0, 0);
     assert_int_equal(net_receiver_take_all(receiver).size, 0);
+}
+
+/* What is put back until more is there is not taken before, and moves little while it grows,
+ * whether its whole size is known or only that it needs one byte more. */
+static void what_is_awaited_grows_without_moving_much(void **state)
+{
+    enum { whole = 1 << 20, piece = 200, leader = 1000 };
+    struct net_receiver *receiver = *state;
+    static uint8_t data[leader + whole];
+    for (size_t at = 0; at < sizeof data; at++)
+        data[at] = byte_of(1, at);
+    for (int is_known = 0; is_known < 2; is_known++) {
+        const struct net_buffer *buffer = NULL;
+        size_t given = 0, size = 0;
+        uint32_t move_count = 0;
+        while (size < whole) {
+            given += give(receiver, data + given, min_size(piece, sizeof data - given));
+            move_count += receiver->buffer != buffer;
+            assert_true(move_count < 40);
+            buffer = receiver->buffer;
+            const struct slice bytes = net_receiver_take_raw(receiver);
+            if (bytes.size == 0)
+                continue;
+            size = given > leader ? given - leader : 0;
+            assert_true(!is_known || size <= piece || size == whole);
+            assert_memory_equal(bytes.data + bytes.size - size, data + given - size, size);
+            if (size > 0 && size < whole)
+                net_receiver_put_back(receiver, size, is_known ? whole : size + 1);
+        }
+        assert_true(receiver->buffer->capacity < 2 * whole);
+    }
+}
+
+static void what_is_awaited_may_be_taken_early(void **state)
+{
+    struct net_receiver *receiver = *state;
+    give(receiver, (const uint8_t *)"one", 3);
+    assert_int_equal(net_receiver_take_raw(receiver).size, 3);
+    net_receiver_put_back(receiver, 2, 1000);
+    assert_int_equal(net_receiver_take_raw(receiver).size, 0);
+    net_receiver_await_nothing(receiver);
+    assert_true(slice_equal_text(net_receiver_take_raw(receiver), "ne"));
 }
 
 #define RECEIVER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -186,10 +254,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RECEIVER_TEST(random_frames_in_random_pieces),
         RECEIVER_TEST(a_declared_length_takes_no_memory),
+        RECEIVER_TEST(a_held_buffer_keeps_the_pool),
         RECEIVER_TEST(a_quiet_connection_holds_little),
         RECEIVER_TEST(the_heap_can_say_no),
         RECEIVER_TEST(raw_bytes_come_out_at_once),
         RECEIVER_TEST(raw_bytes_can_be_put_back),
+        RECEIVER_TEST(what_is_awaited_grows_without_moving_much),
+        RECEIVER_TEST(what_is_awaited_may_be_taken_early),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

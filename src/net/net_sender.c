@@ -12,10 +12,9 @@ _Static_assert((int)net_sender_vector_count_max <= (int)io_vector_count_max,
                "the world takes as many vectors");
 _Static_assert(sizeof(struct net_sending) <= 1024, "it fits a class of reusable blocks");
 
-void net_sender_init(struct net_sender *sender, struct io *io, struct heap *heap,
-                     void (*on_sent)(struct net_sender *sender, int64_t result))
+void net_sender_init(struct net_sender *sender, const struct net_sender_options *options)
 {
-    *sender = (struct net_sender){.io = io, .heap = heap, .on_sent = on_sent};
+    *sender = (struct net_sender){.options = options};
     list_init(&sender->messages);
 }
 
@@ -45,6 +44,36 @@ void net_sender_add(struct net_sender *sender, struct net_message *message)
     }
     sender->unsent_bytes += size;
     list_push(&sender->messages, &message->link);
+}
+
+/* A message of one piece, or of many small ones. */
+static struct net_message *make_block(struct heap *heap, size_t size)
+{
+    const size_t whole = max_size(size + sizeof(struct net_message), net_sender_block_bytes);
+    if (whole > UINT32_MAX / 2)
+        return NULL;
+    return net_message_acquire(
+        heap, (struct net_message_options){
+                  .capacity = (uint32_t)(heap_reusable_size(whole) - sizeof(struct net_message))});
+}
+
+/* An operation in flight has its own note of how far the last message went when it started, so that
+ * more can be put behind. */
+uint8_t *net_sender_extend(struct net_sender *sender, size_t size)
+{
+    assert(size > 0);
+    struct net_message *last =
+        list_empty(&sender->messages) ? NULL : message_of(sender->messages.prev);
+    if (last == NULL || last->capacity - last->size < size) {
+        last = make_block(sender->options->heap, size);
+        if (last == NULL)
+            return NULL;
+        list_push(&sender->messages, &last->link);
+    }
+    uint8_t *room = last->data + last->size;
+    last->size += (uint32_t)size;
+    sender->unsent_bytes += size;
+    return room;
 }
 
 /* Where the run of data that starts at position ends: before the next cut, or with the message. */
@@ -141,7 +170,7 @@ static void on_done(struct io_op *op, int64_t result)
     struct net_sender *sender = sending->sender;
     const uint64_t data_size = sending->data_size;
     sender->sending = NULL;
-    heap_give_reusable(sender->heap, sending);
+    heap_give_reusable(sender->options->heap, sending);
     if (result > 0) {
         assert((uint64_t)result >= data_size);
         sender->unsent_bytes -= (uint64_t)result;
@@ -149,7 +178,7 @@ static void on_done(struct io_op *op, int64_t result)
         account_data(sender, data_size);
         account_file(sender, (uint64_t)result - data_size);
     }
-    sender->on_sent(sender, result);
+    sender->options->on_sent(sender, result);
 }
 
 uint64_t net_sender_progress(const struct net_sender *sender)
@@ -164,14 +193,14 @@ bool net_sender_flush(struct net_sender *sender, int32_t handle)
     step_over_sent(sender);
     if (net_sender_is_empty(sender))
         return true;
-    struct net_sending *sending = heap_take_reusable(sender->heap, sizeof *sending);
+    struct net_sending *sending = heap_take_reusable(sender->options->heap, sizeof *sending);
     if (sending == NULL)
         return false;
     sending->op = (struct io_op){.handle = handle, .done = on_done};
     sending->sender = sender;
     prepare(sender, sending);
     sender->sending = sending;
-    io_submit(sender->io, &sending->op);
+    io_submit(sender->options->io, &sending->op);
     return true;
 }
 

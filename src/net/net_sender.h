@@ -13,13 +13,25 @@
 
 #include "net/net.h"
 
-enum { net_sender_op_bytes_max = 1 << 20, net_sender_vector_count_max = 48 };
+enum {
+    net_sender_op_bytes_max = 1 << 20,
+    net_sender_vector_count_max = 48,
+    net_sender_block_bytes = 8192, /* Of the message that small pieces share. */
+};
 
 struct net_sending;
 
-struct net_sender {
+struct net_sender;
+
+struct net_sender_options {
     struct io *io;
     struct heap *heap;
+    /* An operation has ended: bytes or a negative errno. */
+    void (*on_sent)(struct net_sender *sender, int64_t result);
+};
+
+struct net_sender {
+    const struct net_sender_options *options; /* One for many. */
     struct list messages;        /* Of struct net_message; the first may be partly sent. */
     uint32_t first_position;     /* Bytes of the first message's data already sent. */
     uint32_t first_cut_index;    /* Its cuts already sent, and of the next one */
@@ -27,15 +39,17 @@ struct net_sender {
     uint64_t unsent_bytes;       /* Cuts too. */
     uint64_t sent_bytes;         /* By operations that have ended. */
     struct net_sending *sending; /* NULL: no operation is in flight. */
-    /* An operation has ended: bytes or a negative errno. */
-    void (*on_sent)(struct net_sender *sender, int64_t result);
 };
 
-void net_sender_init(struct net_sender *sender, struct io *io, struct heap *heap,
-                     void (*on_sent)(struct net_sender *sender, int64_t result));
+/* Keeps options. */
+void net_sender_init(struct net_sender *sender, const struct net_sender_options *options);
 
 /* Takes message: behind all others. */
 void net_sender_add(struct net_sender *sender, struct net_message *message);
+
+/* Room for size bytes, above zero, behind all others, in the last message if it has room; the
+ * caller fills it before anything else happens. NULL: the heap's limit is reached. */
+uint8_t *net_sender_extend(struct net_sender *sender, size_t size);
 
 /* Starts an operation if none is in flight and there is something to send. False: the heap's limit
  * is reached. */

@@ -3,7 +3,7 @@
 #define _GNU_SOURCE
 #include "base/bytes.h"
 #include "io/io_create.h"
-#include "net/net.h"
+#include "net/net_inside.h"
 #include "net/net_receiver.h"
 #include "test/unit_test.h"
 
@@ -34,6 +34,7 @@ struct fixture {
     enum mode mode;
     uint64_t io_blocks; /* The world's own. */
     uint32_t line_count;
+    char line[512]; /* The last. */
     uint32_t open_count, close_count, frame_count;
     bool refuses_open;
     const char *reason; /* Of the last close. */
@@ -124,8 +125,8 @@ static void count_line(struct diag *diag, enum diag_level level, struct slice li
 {
     (void)diag;
     (void)level;
-    (void)line;
     fixture.line_count++;
+    snprintf(fixture.line, sizeof fixture.line, "%.*s", (int)line.size, (const char *)line.data);
 }
 
 static int set_up(void **state)
@@ -749,8 +750,16 @@ static void an_exhausted_heap_refuses_connections(void **state)
     step();
     const size_t limit = fixture.heap.limit_bytes;
     fixture.heap.limit_bytes = fixture.heap.used_bytes;
+    /* What the pool still has room for. */
+    enum { block_bytes = sizeof(struct net_connection_state) };
+    static void *blocks[slab_region_bytes / block_bytes];
+    int count = 0;
+    while ((blocks[count] = net_pool_take(fixture.net->pool, block_bytes)) != NULL)
+        count++;
     const int second = dial();
     hear_end(second);
+    while (count > 0)
+        net_pool_give(fixture.net->pool, blocks[--count], block_bytes);
     fixture.heap.limit_bytes = limit;
     say_text(first, "hello");
     hear_text(first, "hello");
@@ -793,6 +802,7 @@ static void without_descriptors_others_are_served(void **state)
     say_text(good, "hello");
     hear_text(good, "hello");
     assert_true(fixture.line_count >= 1);
+    assert_non_null(strstr(fixture.line, "LimitNOFILE"));
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     const int late = dial();
     say_text(late, "hello");
@@ -980,6 +990,70 @@ static void a_server_that_stops_listening_keeps_its_connections(void **state)
     close(client);
 }
 
+/* A socket of somebody else's; its port. */
+static uint16_t hold_port(int *holder)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof address;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    *holder = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(*holder, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(*holder, 1), 0);
+    assert_int_equal(getsockname(*holder, (struct sockaddr *)&address, &size), 0);
+    return ntohs(address.sin_port);
+}
+
+static void a_server_that_moves_keeps_its_connections(void **state)
+{
+    (void)state;
+    serve();
+    const struct io_address first = fixture.address;
+    struct io_address address = first;
+    const int client = dial();
+    say_text(client, "before");
+    hear_text(client, "before");
+    assert_int_equal(net_listen_move(fixture.net, &address, &handler, NULL), ERR_OK);
+    assert_int_equal(address.port, first.port);
+
+    int holder;
+    address.port = hold_port(&holder);
+    assert_int_equal(net_listen_move(fixture.net, &address, &handler, NULL), ERR_BUSY);
+    const int second = dial(); /* Somebody else has that port, so it stays where it is. */
+    say_text(second, "still here");
+    hear_text(second, "still here");
+    close(holder);
+    assert_int_equal(net_listen_move(fixture.net, &address, &handler, NULL), ERR_OK);
+    uint32_t rounds = 0;
+    for (int late = try_dial(); late >= 0; late = try_dial()) {
+        close(late);
+        step();
+        assert_true(rounds++ < 100);
+    }
+    fixture.address = address;
+    const int third = dial();
+    say_text(third, "at the new port");
+    hear_text(third, "at the new port");
+    say_text(client, "after");
+    hear_text(client, "after");
+
+    /* All addresses instead of one, on the same port: not at once. */
+    rounds = 0;
+    assert_int_equal(io_resolve(fixture.io, NULL, address.port, &address), 0);
+    enum err err = net_listen_move(fixture.net, &address, &handler, NULL);
+    for (; err == ERR_BUSY; err = net_listen_move(fixture.net, &address, &handler, NULL)) {
+        step();
+        assert_true(rounds++ < 100);
+    }
+    assert_int_equal(err, ERR_OK);
+    const int fourth = dial();
+    say_text(fourth, "at all addresses");
+    hear_text(fourth, "at all addresses");
+    close(client);
+    close(second);
+    close(third);
+    close(fourth);
+}
+
 /* The sockets of a process that was killed go a moment later. */
 struct leaving {
     struct io_op timer;
@@ -992,19 +1066,6 @@ static void on_leave(struct io_op *op, int64_t result)
     assert_int_equal(result, 0);
     close(leaving->holder);
     leaving->holder = -1;
-}
-
-/* A socket of somebody else's; its port. */
-static uint16_t hold_port(int *holder)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t size = sizeof address;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    *holder = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(*holder, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(*holder, 1), 0);
-    assert_int_equal(getsockname(*holder, (struct sockaddr *)&address, &size), 0);
-    return ntohs(address.sin_port);
 }
 
 static void a_port_that_is_about_to_be_free_is_waited_for(void **state)
@@ -1113,6 +1174,7 @@ int main(void)
         NET_TEST(a_refused_dial_is_told),
         NET_TEST(everything_may_end_in_the_middle),
         NET_TEST(a_server_that_stops_listening_keeps_its_connections),
+        NET_TEST(a_server_that_moves_keeps_its_connections),
         NET_TEST(a_port_that_is_about_to_be_free_is_waited_for),
         NET_TEST(the_steady_state_takes_no_memory),
         NET_TEST(ten_thousand_idle_connections_cost_little),

@@ -104,7 +104,12 @@ static enum err parse_int(struct slice value, int64_t min, int64_t max, int64_t 
     return number >= min && number <= max ? ERR_OK : ERR_CONFIG;
 }
 
-static enum err parse_ratio(struct slice value, double *out)
+static int64_t ratio_max(const struct config_row *row)
+{
+    return row->max != 0 ? row->max : 1;
+}
+
+static enum err parse_ratio(const struct config_row *row, struct slice value, double *out)
 {
     char text[32];
     char *end = text;
@@ -114,7 +119,9 @@ static enum err parse_ratio(struct slice value, double *out)
     text[value.size] = '\0';
     const double number = strtod(text, &end);
     *out = number;
-    return *end == '\0' && number >= 0 && number <= 1 ? ERR_OK : ERR_CONFIG;
+    return *end == '\0' && number >= (double)row->min && number <= (double)ratio_max(row)
+               ? ERR_OK
+               : ERR_CONFIG;
 }
 
 static enum err parse_choice(const struct config_row *row, struct slice value, int64_t *out)
@@ -154,7 +161,10 @@ static void print_expected(const struct config_row *row, char *text, size_t capa
     switch (row->type) {
     case CONFIG_BOOL: snprintf(text, capacity, "true or false"); break;
     case CONFIG_YES_NO: snprintf(text, capacity, "yes or no"); break;
-    case CONFIG_RATIO: snprintf(text, capacity, "a number from 0 to 1"); break;
+    case CONFIG_RATIO:
+        snprintf(text, capacity, "a number from %lld to %lld", (long long)row->min,
+                 (long long)ratio_max(row));
+        break;
     case CONFIG_INT:
         snprintf(text, capacity, "a whole number from %lld to %lld%s%s", (long long)row->min,
                  (long long)row->max, row->unit ? " in " : "", row->unit ? row->unit : "");
@@ -195,7 +205,7 @@ static enum err set_value(const struct config_table *table, const struct config_
     case CONFIG_YES_NO:
         err = parse_bool(entry.value, (struct words){"yes", "no"}, field(config, row));
         break;
-    case CONFIG_RATIO: err = parse_ratio(entry.value, field(config, row)); break;
+    case CONFIG_RATIO: err = parse_ratio(row, entry.value, field(config, row)); break;
     case CONFIG_INT: {
         int64_t number = 0;
         err = parse_int(entry.value, row->min, row->max, &number);
@@ -242,6 +252,11 @@ static enum err load_entry(const struct config_table *table, struct properties_e
     const struct config_row *row = config_find(table, entry.key);
     if (row != NULL)
         return set_value(table, row, entry, config, heap, place);
+    if (table->is_closed) {
+        diag_error(place->diag, "%s:%u: the key %" SLICE_FORMAT " does not belong here; remove it",
+                   place->file_name, place->line, SLICE_ARGS(entry.key));
+        return ERR_CONFIG;
+    }
     diag_warn(place->diag, "%s:%u: the key %" SLICE_FORMAT " is unknown and does nothing",
               place->file_name, place->line, SLICE_ARGS(entry.key));
     return ERR_OK;
@@ -282,6 +297,17 @@ enum err config_load(const struct config_table *table, void *config, struct heap
     const enum err err = load_entries(table, config, heap, diag, source, buffer);
     heap_give(heap, buffer);
     return err;
+}
+
+void config_give_group(struct config_entry *first, struct heap *heap)
+{
+    while (first != NULL) {
+        struct config_entry *next = first->next;
+        heap_give(heap, (void *)(uintptr_t)first->key);
+        heap_give(heap, (void *)(uintptr_t)first->value);
+        heap_give(heap, first);
+        first = next;
+    }
 }
 
 static void print_row(const struct config_row *row, char *text, size_t capacity)

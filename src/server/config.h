@@ -18,7 +18,7 @@ enum config_type {
     CONFIG_BOOL,   /* bool: true or false. */
     CONFIG_YES_NO, /* bool: yes or no, which ZooKeeper's older keys have instead. */
     CONFIG_INT,    /* int64_t, decimal or with 0x in front. */
-    CONFIG_RATIO,  /* double: from 0 to 1. */
+    CONFIG_RATIO,  /* double: from min to max; max 0: to 1. */
     CONFIG_TEXT,   /* const char *, NULL when absent and without default. */
     CONFIG_CHOICE, /* int64_t: the index in choices; case does not matter. */
     CONFIG_GROUP,  /* struct config_entry *: every key with this prefix, e.g. "server.". */
@@ -37,7 +37,7 @@ struct config_row {
     const char *key; /* One that ends in '.' stands for every key with this prefix. */
     enum config_type type;
     uint16_t offset; /* Of the field in the config struct. */
-    int64_t min;     /* CONFIG_INT: both ends allowed. */
+    int64_t min;     /* CONFIG_INT, CONFIG_RATIO: both ends allowed. */
     int64_t max;
     const char *value_default;  /* Parsed like a line of the file; NULL: the field stays zero. */
     const char *unit;           /* "ms", "bytes", ...; NULL: none. */
@@ -50,6 +50,7 @@ struct config_table {
     const char *key_prefix; /* May stand before any key: "zookeeper."; NULL: none. */
     const struct config_row *rows;
     uint32_t row_count;
+    bool is_closed; /* A key that no row knows is an error, instead of a warning. */
 };
 
 /* Fills config, which the rows' offsets point into, with the defaults. ERR_NO_MEMORY. */
@@ -65,6 +66,9 @@ struct config_source {
  * error; ERR_NO_MEMORY. */
 MUST_CHECK enum err config_load(const struct config_table *table, void *config, struct heap *heap,
                                 struct diag *diag, struct config_source source);
+
+/* Gives the entries of a CONFIG_GROUP back to the heap that they are from. */
+void config_give_group(struct config_entry *first, struct heap *heap);
 
 /* The row of a key, prefix allowed, or NULL. */
 const struct config_row *config_find(const struct config_table *table, struct slice key);

@@ -53,7 +53,7 @@ static const struct config_row rows[] = {
     {.key = "jmx", .type = CONFIG_NOTHING, .doc = "there is no JVM"},
 };
 
-static const struct config_table table = {"zoo.cfg", "zookeeper.", rows, ARRAY_COUNT(rows)};
+static const struct config_table table = {"zoo.cfg", "zookeeper.", rows, ARRAY_COUNT(rows), false};
 
 struct collecting_diag {
     struct diag diag;

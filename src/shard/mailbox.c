@@ -85,6 +85,12 @@ bool mailbox_is_empty(const struct mailbox *mailbox)
     return atomic_load(&mailbox->read) == atomic_load(&mailbox->posted);
 }
 
+bool mailbox_has_next(const struct mailbox *mailbox)
+{
+    const uint64_t read = atomic_load_explicit(&mailbox->read, memory_order_relaxed);
+    return atomic_load_explicit(&mailbox->posted, memory_order_relaxed) - read > 1;
+}
+
 struct list *mailbox_link(struct mailbox *mailbox)
 {
     return &mailbox->link;

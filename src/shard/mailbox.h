@@ -40,6 +40,10 @@ void mailbox_read(struct mailbox *mailbox);
 /* Whether a message waits to be read. Either thread. */
 bool mailbox_is_empty(const struct mailbox *mailbox);
 
+/* Whether a message waits behind the one that on_message has, from there; elsewhere, behind one
+ * that waits. Reader's thread. */
+bool mailbox_has_next(const struct mailbox *mailbox);
+
 /* The link in the reading shard's list of inboxes. */
 struct list *mailbox_link(struct mailbox *mailbox);
 struct mailbox *mailbox_of_link(struct list *link);

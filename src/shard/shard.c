@@ -42,6 +42,11 @@ static bool has_message(const struct shard *shard)
 void shard_step(struct shard *shard, uint64_t wait_ns)
 {
     io_run(shard->io, has_message(shard) ? 0 : wait_ns);
+    shard_read(shard);
+}
+
+void shard_read(struct shard *shard)
+{
     list_each_safe (link, after, &shard->inboxes)
         mailbox_read(mailbox_of_link(link));
 }

@@ -44,6 +44,9 @@ void shard_deinit(struct shard *shard);
 /* One round: waits for the world at most wait_ns, then reads the inboxes. */
 void shard_step(struct shard *shard, uint64_t wait_ns);
 
+/* The second half of a round: for a simulated process, whose shards have one io in common. */
+void shard_read(struct shard *shard);
+
 /* Rounds until shard_stop. */
 void shard_run(struct shard *shard);
 

@@ -18,7 +18,7 @@ struct walk {
 static void encode_fields(const struct walk *walk, const struct wire_record *record,
                           const uint8_t *value);
 
-static uint8_t *room(struct wire_writer *writer, size_t size)
+static inline uint8_t *room(struct wire_writer *writer, size_t size)
 {
     uint8_t *place = NULL;
     if (writer->data != NULL) {
@@ -45,18 +45,28 @@ static void put_u16(struct wire_writer *writer, uint16_t value)
         store_u16(place, value);
 }
 
-void wire_put_i32(struct wire_writer *writer, int32_t value)
+static inline void put_i32(struct wire_writer *writer, int32_t value)
 {
     uint8_t *place = room(writer, 4);
     if (place != NULL)
         store_i32(place, value);
 }
 
-void wire_put_i64(struct wire_writer *writer, int64_t value)
+static inline void put_i64(struct wire_writer *writer, int64_t value)
 {
     uint8_t *place = room(writer, 8);
     if (place != NULL)
         store_i64(place, value);
+}
+
+void wire_put_i32(struct wire_writer *writer, int32_t value)
+{
+    put_i32(writer, value);
+}
+
+void wire_put_i64(struct wire_writer *writer, int64_t value)
+{
+    put_i64(writer, value);
 }
 
 void wire_put_bytes(struct wire_writer *writer, struct slice bytes)
@@ -279,15 +289,15 @@ static void encode_tags(const struct walk *walk, const struct wire_record *recor
 }
 
 /* Most fields are plain numbers; true: this one was, and is done. */
-static bool encode_plain(struct wire_writer *writer, const struct wire_field *field,
-                         const uint8_t *value)
+static inline bool encode_plain(struct wire_writer *writer, const struct wire_field *field,
+                                const uint8_t *value)
 {
     if (field->array)
         return false;
     if (field->type == WIRE_INT64)
-        wire_put_i64(writer, *(const int64_t *)(const void *)value);
+        put_i64(writer, *(const int64_t *)(const void *)value);
     else if (field->type == WIRE_INT32)
-        wire_put_i32(writer, *(const int32_t *)(const void *)value);
+        put_i32(writer, *(const int32_t *)(const void *)value);
     else
         return false;
     return true;

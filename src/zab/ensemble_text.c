@@ -91,17 +91,37 @@ static bool parse_host(struct slice *rest, struct slice *host)
     return is_host(*host) && rest->size > 0;
 }
 
+/* Case does not matter, as in Apache's server. */
+static bool is_word(struct slice text, const char *word)
+{
+    if (text.size != strlen(word))
+        return false;
+    for (size_t at = 0; at < text.size; at++)
+        if ((text.data[at] | 0x20) != (uint8_t)word[at])
+            return false;
+    return true;
+}
+
 /* ---- a server line ---- */
 
-static bool parse_address(struct slice text, struct ensemble_address *address, struct slice *role)
+static const char *parse_address(struct slice text, struct ensemble_address *address,
+                                 struct slice *role)
 {
     struct slice rest = text;
-    if (!parse_host(&rest, &address->host) || !parse_port(cut(&rest, ':'), &address->quorum_port) ||
-        !parse_port(cut(&rest, ':'), &address->election_port))
-        return false;
+    if (!parse_host(&rest, &address->host))
+        return server_form;
+    const struct slice quorum_port = trim(cut(&rest, ':'));
+    const struct slice election_port = trim(cut(&rest, ':'));
+    if (quorum_port.size == 0 || election_port.size == 0)
+        return server_form;
+    if (!parse_port(quorum_port, &address->quorum_port) ||
+        !parse_port(election_port, &address->election_port))
+        return "a port is a number from 1 to 65535";
+    if (address->quorum_port == address->election_port)
+        return "the quorum port and the election port must differ";
     if (!slice_is_null(rest))
-        *role = rest;
-    return true;
+        *role = trim(rest);
+    return NULL;
 }
 
 static const char *parse_addresses(struct slice text, struct ensemble_member *member,
@@ -112,10 +132,9 @@ static const char *parse_addresses(struct slice text, struct ensemble_member *me
         if (member->address_count == ensemble_address_count_max)
             return "a member has at most 4 addresses";
         struct ensemble_address *address = &member->addresses[member->address_count++];
-        if (!parse_address(trim(cut(&rest, '|')), address, role))
-            return server_form;
-        if (address->quorum_port == address->election_port)
-            return "the quorum port and the election port must differ";
+        const char *reason = parse_address(trim(cut(&rest, '|')), address, role);
+        if (reason != NULL)
+            return reason;
     }
     return member->address_count == 0 ? server_form : NULL;
 }
@@ -137,9 +156,9 @@ const char *ensemble_text_parse_server(struct slice value, struct ensemble_membe
     if (reason != NULL)
         return reason;
     if (!slice_is_null(rest) && !parse_client(rest, member))
-        return server_form;
-    member->is_voter = !slice_equal_text(role, "observer");
-    if (member->is_voter && !slice_is_null(role) && !slice_equal_text(role, "participant"))
+        return "behind the ; comes a client port from 1 to 65535, or host:port";
+    member->is_voter = !is_word(role, "observer");
+    if (member->is_voter && !slice_is_null(role) && !is_word(role, "participant"))
         return "expected participant or observer behind the ports";
     return NULL;
 }
@@ -154,27 +173,41 @@ static struct ensemble_member *find(struct ensemble *ensemble, int64_t id)
     return NULL;
 }
 
-static enum err parse_group(struct slice value, int64_t group, struct ensemble *ensemble)
+const char *ensemble_text_parse_group(struct slice value, int64_t group, struct ensemble *ensemble)
 {
     for (struct slice rest = value; !slice_is_null(rest);) {
         int64_t id;
         if (!parse_number(trim(cut(&rest, ':')), INT64_MAX, &id))
-            return ERR_MALFORMED;
+            return "expected ids of members with : between, such as 1:2:3";
         struct ensemble_member *member = find(ensemble, id);
-        if (member == NULL || member->group >= 0)
-            return ERR_MALFORMED;
+        if (member == NULL)
+            return "it names a member that has no server line";
+        if (member->group >= 0)
+            return "a member is in one group only";
         member->group = group;
         ensemble->has_groups = true;
     }
-    return ERR_OK;
+    return NULL;
 }
 
-static enum err parse_weight(struct slice value, int64_t id, struct ensemble *ensemble)
+const char *ensemble_text_parse_weight(struct slice value, int64_t id, struct ensemble *ensemble)
 {
     struct ensemble_member *member = find(ensemble, id);
-    if (member == NULL || !parse_number(value, INT32_MAX, &member->weight))
-        return ERR_MALFORMED;
-    return ERR_OK;
+    if (member == NULL)
+        return "no member with this id has a server line";
+    if (!parse_number(trim(value), INT32_MAX, &member->weight))
+        return "expected a whole number, 0 or more";
+    return NULL;
+}
+
+bool ensemble_text_parse_id(struct slice text, int64_t *id)
+{
+    return parse_number(trim(text), INT64_MAX, id);
+}
+
+bool ensemble_text_parse_version(struct slice text, int64_t *version)
+{
+    return parse_hex(text, version);
 }
 
 static enum err parse_member(struct slice value, int64_t id, struct ensemble *ensemble)
@@ -205,9 +238,13 @@ static enum err parse_lines(struct slice text, struct ensemble *ensemble, bool i
         else if (is_member_turn)
             continue;
         else if (slice_equal_text(name, "group"))
-            err = is_numbered ? parse_group(value, number, ensemble) : ERR_MALFORMED;
+            err = is_numbered && ensemble_text_parse_group(value, number, ensemble) == NULL
+                      ? ERR_OK
+                      : ERR_MALFORMED;
         else if (slice_equal_text(name, "weight"))
-            err = is_numbered ? parse_weight(value, number, ensemble) : ERR_MALFORMED;
+            err = is_numbered && ensemble_text_parse_weight(value, number, ensemble) == NULL
+                      ? ERR_OK
+                      : ERR_MALFORMED;
         else if (slice_equal_text(name, "version"))
             err = parse_hex(value, &ensemble->version) ? ERR_OK : ERR_MALFORMED;
     }

@@ -21,6 +21,19 @@
 MUST_CHECK const char *ensemble_text_parse_server(struct slice value,
                                                   struct ensemble_member *member);
 
+/* The values of a group line and of a weight line, into an ensemble that has all its members. NULL,
+ * or what was expected, for people. */
+MUST_CHECK const char *ensemble_text_parse_group(struct slice value, int64_t group,
+                                                 struct ensemble *ensemble);
+MUST_CHECK const char *ensemble_text_parse_weight(struct slice value, int64_t id,
+                                                  struct ensemble *ensemble);
+
+/* What is behind "server." and the like, or in myid: a number, 0 or more. False: it is none. */
+MUST_CHECK bool ensemble_text_parse_id(struct slice text, int64_t *id);
+
+/* Hexadecimal, as in "version=". False: it is none. */
+MUST_CHECK bool ensemble_text_parse_version(struct slice text, int64_t *version);
+
 /* A whole text as servers send it. ERR_MALFORMED; ERR_LIMIT: too many members. */
 MUST_CHECK enum err ensemble_text_parse(struct slice text, struct ensemble *ensemble);
 

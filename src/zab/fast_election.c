@@ -131,16 +131,19 @@ static void propose(struct fast_election *election, const struct vote *vote)
         cast(&election->round_ballots, election->options.self_id, &election->proposal);
 }
 
+/* Meanwhile nothing is repeated: Apache's servers, which agree with us, would wait anew. */
 static void consider_deciding(struct fast_election *election, uint64_t now_ms)
 {
-    if (!has_quorum(election, &election->round_ballots, &election->proposal))
+    if (!has_quorum(election, &election->round_ballots, &election->proposal)) {
         election->decide_at_ms = 0;
-    else if (election->decide_at_ms == 0)
+    } else if (election->decide_at_ms == 0) {
         election->decide_at_ms = now_ms + election->options.finalize_ms;
+        election->resend_at_ms = max_u64(election->resend_at_ms, election->decide_at_ms + 1);
+    }
 }
 
 /* A better vote, or the better of it and our own in a round that is new to us. */
-static void weigh(struct fast_election *election, const struct vote *vote,
+static void weigh(struct fast_election *election, int64_t from, const struct vote *vote,
                   struct fast_election_effects *effects)
 {
     if (vote->election_epoch > election->round) {
@@ -151,6 +154,9 @@ static void weigh(struct fast_election *election, const struct vote *vote,
     } else if (may_replace(election, vote, &election->proposal)) {
         propose(election, vote);
         tell_all(election, effects);
+    } else if (vote_is_better(&election->proposal, vote)) {
+        /* It had not begun to look when we said so, and would only hear of it when we repeat it. */
+        answer(effects, from, &election->proposal, ZAB_LOOKING);
     }
 }
 
@@ -163,7 +169,7 @@ static void on_vote(struct fast_election *election, uint64_t now_ms, int64_t fro
     const bool is_countable = election->own.zxid != -1 && vote->zxid != -1;
     if (!is_countable || vote->election_epoch < election->round)
         return;
-    weigh(election, vote, effects);
+    weigh(election, from, vote, effects);
     cast(&election->round_ballots, from, vote);
     consider_deciding(election, now_ms);
 }

@@ -370,6 +370,28 @@ static void a_better_vote_is_waited_for(void **state)
     assert_int_equal(run_until_settled(&world), 3);
 }
 
+/* Servers of Apache's wait anew with each word, and would decide that much later than we do. */
+static void who_is_about_to_decide_repeats_nothing(void **state)
+{
+    (void)state;
+    static struct world world;
+    struct fast_election_effects effects;
+    begin(&world, 14, 3);
+    look(&world, 1);
+    struct fast_election *election = &world.servers[1].election;
+    struct zk_election_notification word = word_of(ZAB_LOOKING, 2);
+    word.zxid = election->own.zxid;
+    word.election_epoch = election->round;
+    word.peer_epoch = election->own.peer_epoch;
+    fast_election_on_notification(election, world.now_ms + 1, 1, &word, &effects);
+    assert_int_equal(effects.wake_at_ms, world.now_ms + 201);
+    fast_election_on_wake(election, world.now_ms + 200, &effects);
+    assert_int_equal(effects.send, FAST_ELECTION_SEND_NOTHING);
+    fast_election_on_wake(election, world.now_ms + 201, &effects);
+    assert_true(effects.is_decided);
+    assert_int_equal(election->state, ZAB_LEADING);
+}
+
 static void an_observer_joins_and_does_not_decide(void **state)
 {
     (void)state;
@@ -516,6 +538,7 @@ int main(void)
         cmocka_unit_test(one_that_is_behind_is_told),
         cmocka_unit_test(who_knows_nothing_is_not_counted),
         cmocka_unit_test(a_better_vote_is_waited_for),
+        cmocka_unit_test(who_is_about_to_decide_repeats_nothing),
         cmocka_unit_test(an_observer_joins_and_does_not_decide),
         cmocka_unit_test(both_configurations_must_agree),
         cmocka_unit_test(a_member_without_weight_never_leads),

@@ -117,7 +117,7 @@ static void check_record(void *context, int64_t offset, uint64_t number)
 static void check_all(int handle)
 {
     struct reading reading = {.round = UINT64_MAX};
-    const int64_t end = kafka_end_offset(handle, topic);
+    const int64_t end = kafka_end_offset(handle, topic, 0);
     struct kafka_fetch_options fetch = {.wait_ms_max = 100, .bytes_max = 1 << 20};
     while (fetch.offset < end) {
         kafka_send_fetch(handle, topic, fetch);

@@ -8,6 +8,8 @@ import itertools
 import re
 import struct
 
+from harness.zk import password_of
+
 I = struct.Struct(">i")
 STAT = struct.Struct(">qqqqiiiqiiq")
 MULTI_READ = 22
@@ -216,27 +218,6 @@ def event(frame, view):
     reader.at = 24
     path = reader.text()
     return ("event", view.of_zxid(zxid), err, kind, state, path, frame[reader.at :].hex())
-
-
-class JavaRandom:
-    """The generator from which Apache draws passwords: they follow from the session's id."""
-
-    def __init__(self, seed):
-        self.seed = (seed ^ 0x5DEECE66D) & ((1 << 48) - 1)
-
-    def next_int(self):
-        self.seed = (self.seed * 0x5DEECE66D + 0xB) & ((1 << 48) - 1)
-        return self.seed >> 16
-
-    def bytes(self, count):
-        out = b""
-        while len(out) < count:
-            out += (self.next_int() & 0xFFFFFFFF).to_bytes(4, "little")
-        return out[:count]
-
-
-def password_of(session):
-    return JavaRandom(session ^ 0xB3415C00).bytes(16)
 
 
 def connect(frame, view):

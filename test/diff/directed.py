@@ -7,6 +7,7 @@ import time
 import traceback
 
 from harness import zk
+from harness.process import deadline
 from harness.zk import I
 
 import scene as scenes
@@ -87,7 +88,7 @@ def run_row(twin, row):
 
 def _await_end(pair, patience_s=20):
     """The kinds of the servers that have ended; one of them is about to, it takes no more connections."""
-    until = time.monotonic() + patience_s
+    until = deadline(patience_s)
     while time.monotonic() < until:
         dead = [server.kind for server in pair if not server.process.is_alive()]
         if dead:

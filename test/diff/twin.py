@@ -11,11 +11,12 @@ import struct
 import time
 
 from harness import zk
+from harness.process import patient
 from harness.zk import I
 
 import answers
 
-PATIENCE_S = 15
+PATIENCE_S = patient(15)
 XID_EVENT, XID_PING = -1, -2
 CONNECT = "connect"
 

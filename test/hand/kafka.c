@@ -17,6 +17,8 @@ enum {
     api_fetch = 1,
     api_list_offsets = 2,
     api_metadata = 3,
+    api_create_topics = 19,
+    create_timeout_ms = 120000,
 };
 
 static uint8_t request[request_bytes_max];
@@ -178,29 +180,41 @@ void kafka_send_produce(int handle, const char *topic, int acks, struct kafka_ba
     at = put_u32(at, 1);
     at = put_text(at, topic);
     at = put_u32(at, 1);
-    at = put_u32(at, 0);
+    at = put_u32(at, options.partition);
     uint8_t *batch = at + 4;
     at = put_batch(batch, options);
     put_u32(batch - 4, at - batch);
     finish(handle, at);
 }
 
-bool kafka_take_produce_reply(int handle, int64_t *base_offset)
+int kafka_take_produce_code(int handle, int64_t *base_offset)
 {
     const uint8_t *at = receive(handle);
     if (at == NULL)
-        return false;
+        return -1;
     at += 4 + 2 + load_u16(at + 4) + 8;
-    const int code = load_i16(at);
-    if (code != 0)
-        fail("produce: error code", code);
     *base_offset = load_i64(at + 2);
-    return true;
+    return load_i16(at);
 }
 
-/* Whether the reply says that partition 0 has a leader. */
-static bool has_leader(const uint8_t *at)
+bool kafka_take_produce_reply(int handle, int64_t *base_offset)
 {
+    const int code = kafka_take_produce_code(handle, base_offset);
+    if (code > 0)
+        fail("produce: error code", code);
+    return code == 0;
+}
+
+/* Asks for the topic, which may create it; the reply behind its brokers, or NULL: the connection is
+ * gone. */
+static const uint8_t *ask_metadata(int handle, const char *topic)
+{
+    uint8_t *end = begin(api_metadata, 1);
+    end = put_u32(end, 1);
+    finish(handle, put_text(end, topic));
+    const uint8_t *at = receive(handle);
+    if (at == NULL)
+        return NULL;
     const uint32_t broker_count = load_u32(at);
     at += 4;
     for (uint32_t index = 0; index < broker_count; index++) {
@@ -208,36 +222,84 @@ static bool has_leader(const uint8_t *at)
         at += 2 + load_u16(at) + 4;
         at += 2 + (load_i16(at) > 0 ? load_i16(at) : 0);
     }
+    return at;
+}
+
+/* Where the topic's partitions are counted, behind an error code that is *code. */
+static const uint8_t *skip_topic_head(const uint8_t *at, int *code)
+{
     at += 4 + 4;
-    const int code = load_i16(at);
+    *code = load_i16(at);
     at += 2;
-    at += 2 + load_u16(at) + 1;
-    return code == 0 && load_u32(at) > 0 && load_i16(at + 4) == 0;
+    return at + 2 + load_u16(at) + 1;
 }
 
 bool kafka_await_topic(int handle, const char *topic)
 {
     for (int attempt = 0; attempt < 1500; attempt++) {
-        uint8_t *at = begin(api_metadata, 1);
-        at = put_u32(at, 1);
-        finish(handle, put_text(at, topic));
-        const uint8_t *answer = receive(handle);
-        if (answer == NULL || has_leader(answer))
-            return answer != NULL;
+        int code;
+        const uint8_t *at = ask_metadata(handle, topic);
+        if (at == NULL)
+            return false;
+        at = skip_topic_head(at, &code);
+        if (code == 0 && load_u32(at) > 0 && load_i16(at + 4) == 0)
+            return true;
         const struct timespec pause = {.tv_nsec = 20000000};
         nanosleep(&pause, NULL);
     }
     fail("no leader for the topic after so many tries", 1500);
 }
 
-int64_t kafka_end_offset(int handle, const char *topic)
+struct kafka_view kafka_ask_leaders(int handle, const char *topic, int32_t *leaders,
+                                    uint32_t partition_count, uint32_t replica_count)
+{
+    int code;
+    const uint8_t *at = ask_metadata(handle, topic);
+    if (at == NULL)
+        fail("the connection is gone", 0);
+    struct kafka_view view = {.controller = load_i32(at)};
+    at = skip_topic_head(at, &code);
+    for (uint32_t index = 0; index < partition_count; index++)
+        leaders[index] = -1;
+    uint32_t told_count = code == 0 ? load_u32(at) : 0;
+    for (at += 4; told_count > 0; told_count--) {
+        const uint32_t index = load_u32(at + 2);
+        const int32_t leader = load_i32(at + 6);
+        at += 10;
+        at += 4 + 4 * load_u32(at);
+        const uint32_t in_sync_count = load_u32(at);
+        at += 4 + 4 * in_sync_count;
+        if (index >= partition_count || leader < 0)
+            continue;
+        leaders[index] = leader;
+        view.ready_count += in_sync_count >= replica_count;
+    }
+    return view;
+}
+
+int kafka_create_topic(int handle, const char *topic, uint32_t partition_count,
+                       uint32_t replica_count)
+{
+    uint8_t *end = begin(api_create_topics, 0);
+    end = put_u32(end, 1);
+    end = put_text(end, topic);
+    end = put_u32(end, partition_count);
+    end = put_u16(end, (int)replica_count);
+    end = put_u32(end, 0);
+    end = put_u32(end, 0);
+    finish(handle, put_u32(end, create_timeout_ms));
+    const uint8_t *at = receive(handle);
+    return at == NULL ? -1 : load_i16(at + 4 + 2 + load_u16(at + 4));
+}
+
+int64_t kafka_end_offset(int handle, const char *topic, uint32_t partition)
 {
     uint8_t *at = begin(api_list_offsets, 1);
     at = put_u32(at, -1);
     at = put_u32(at, 1);
     at = put_text(at, topic);
     at = put_u32(at, 1);
-    at = put_u32(at, 0);
+    at = put_u32(at, partition);
     finish(handle, put_u64(at, -1));
     const uint8_t *answer = must_receive(handle) + 4;
     answer += 2 + load_u16(answer) + 4 + 4 + 2 + 8;
@@ -257,7 +319,7 @@ void kafka_send_fetch(int handle, const char *topic, struct kafka_fetch_options 
     at = put_u32(at, 1);
     at = put_text(at, topic);
     at = put_u32(at, 1);
-    at = put_u32(at, 0);
+    at = put_u32(at, options.partition);
     at = put_u32(at, -1);
     at = put_u64(at, options.offset);
     at = put_u64(at, -1);
@@ -306,7 +368,8 @@ int64_t kafka_take_fetch_reply(int handle, int64_t offset,
         const uint32_t batch_size = 12 + load_u32(at + 8);
         if (batch_size > (size_t)(end - at))
             break; /* Cut short by the byte limit. */
-        walk_batch(at, offset, on_record, context);
+        if (on_record != NULL)
+            walk_batch(at, offset, on_record, context);
         offset = load_i64(at) + load_i32(at + 23) + 1;
         at += batch_size;
     }

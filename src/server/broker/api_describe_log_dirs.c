@@ -19,7 +19,20 @@ static bool is_asked(const struct kafka_describe_log_dirs_request *body,
     return false;
 }
 
-static void add_partition(struct kafka_describe_log_dirs_reply_results *result,
+/* How far a copy is behind the replica; -1: the replica is not in use. */
+static int64_t lag_of(const struct partition_table *table, const struct partition_store *store)
+{
+    const struct partition *partition = partition_table_find(table, store->topic, store->partition);
+    if (partition == NULL || !partition->is_hosted || partition->store == NULL ||
+        partition_store_offline_reason(partition->store) != NULL)
+        return -1;
+    return store->is_future ? partition_store_log_end_offset(partition->store) -
+                                  partition_store_log_end_offset(store)
+                            : 0;
+}
+
+static void add_partition(const struct partition_table *table,
+                          struct kafka_describe_log_dirs_reply_results *result,
                           struct kafka_describe_log_dirs_reply_results_topics_partitions *room,
                           const struct partition_store *store)
 {
@@ -37,7 +50,9 @@ static void add_partition(struct kafka_describe_log_dirs_reply_results *result,
     topic->partitions.items[topic->partitions.count++] =
         (struct kafka_describe_log_dirs_reply_results_topics_partitions){
             .partition_index = partition_store_partition(store),
-            .partition_size = (int64_t)partition_store_size_bytes(store)};
+            .partition_size = (int64_t)partition_store_size_bytes(store),
+            .offset_lag = lag_of(table, store),
+            .is_future_key = store->is_future};
 }
 
 static bool describe_directory(struct broker_request *request, struct log_directory *directory,
@@ -62,7 +77,7 @@ static bool describe_directory(struct broker_request *request, struct log_direct
     struct partition_store *store = NULL;
     while ((store = log_directory_next(directory, &position, store)) != NULL)
         if (is_asked(request->body, store))
-            add_partition(result, room++, store);
+            add_partition(&request->server->partitions, result, room++, store);
     return true;
 }
 

@@ -7,6 +7,9 @@ enum {
     version_single_offset = 1,
     timestamp_latest_tiered = -5,
     looked_back_max = 4096, /* For a partition that is named twice. */
+    version_offset_not_available = 5,
+    consumer_id = -1,
+    debugging_consumer_id = -2, /* Asks any replica. */
 };
 
 struct list_offsets_state {
@@ -14,6 +17,7 @@ struct list_offsets_state {
     struct kafka_list_offsets_reply reply;
     int32_t topic_index;
     int32_t partition_index;
+    bool is_behind; /* The leader does not know yet what consumers may read of its epoch. */
     struct partition_lookup lookup;
 };
 
@@ -78,6 +82,14 @@ static void set_old_style(struct list_offsets_state *state, int64_t offset)
 static void take_result(struct list_offsets_state *state, enum error_code code)
 {
     struct kafka_list_offsets_reply_topics_partitions *reply = reply_of(state);
+    const bool is_first_found = state->lookup.timestamp_ms == PARTITION_EARLIEST ||
+                                state->lookup.timestamp_ms == PARTITION_EARLIEST_LOCAL;
+    /* Only what is certainly below the high watermark: that may lag behind what the leader before
+     * has said (KIP-207). */
+    if (code == KAFKA_NONE && state->is_behind && !is_first_found &&
+        (state->lookup.timestamp_ms == PARTITION_LATEST || state->lookup.offset < 0))
+        code = state->request->version >= version_offset_not_available ? KAFKA_OFFSET_NOT_AVAILABLE
+                                                                       : KAFKA_LEADER_NOT_AVAILABLE;
     if (code != KAFKA_NONE) {
         set_error(state, code);
         return;
@@ -102,6 +114,7 @@ static void on_found(struct partition_lookup *lookup, enum error_code code)
 /* True: the partition is done; false: the store will call on_found. */
 static bool look_up_one(struct list_offsets_state *state)
 {
+    const struct kafka_list_offsets_request *body = state->request->body;
     const struct kafka_list_offsets_request_topics *topic = topic_of(state);
     const struct kafka_list_offsets_request_topics_partitions *asked =
         &topic->partitions.items[state->partition_index];
@@ -114,14 +127,21 @@ static bool look_up_one(struct list_offsets_state *state)
     else if (!is_timestamp_known(asked->timestamp, state->request->version))
         code = KAFKA_UNSUPPORTED_VERSION;
     else
-        partition =
-            broker_server_leader(state->request->server, topic->name, asked->partition_index,
-                                 asked->current_leader_epoch, &code);
+        partition = broker_server_partition(
+            state->request->server,
+            (struct broker_partition_name){.topic = topic->name,
+                                           .index = asked->partition_index,
+                                           .leader_epoch = asked->current_leader_epoch,
+                                           .may_follow = body->replica_id == debugging_consumer_id},
+            &code);
     if (partition == NULL || asked->timestamp == timestamp_latest_tiered) {
         set_error(state, code);
         return true;
     }
-    state->lookup = (struct partition_lookup){.timestamp_ms = asked->timestamp, .done = on_found};
+    const bool is_consumer = body->replica_id == consumer_id;
+    state->is_behind = is_consumer && replication_is_behind(partition);
+    state->lookup = (struct partition_lookup){
+        .timestamp_ms = asked->timestamp, .to_log_end = !is_consumer, .done = on_found};
     if (!partition_store_lookup(partition->store, &state->lookup, &code))
         return false;
     take_result(state, code);

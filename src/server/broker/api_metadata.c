@@ -58,14 +58,25 @@ static int16_t leader_error(const struct broker_request *request, int32_t leader
     return KAFKA_NONE;
 }
 
-/* Replicas on brokers that are not alive. */
+/* On a broker that is not alive, or on a log directory that has failed. */
+static bool is_offline(const struct metadata_view *view, const struct metadata_partition *partition,
+                       int32_t id)
+{
+    if (metadata_view_broker(view, id) == NULL)
+        return true;
+    for (uint32_t i = 0; i < partition->offline_count; i++)
+        if (partition->offline[i] == id)
+            return true;
+    return false;
+}
+
 static bool fill_offline(struct broker_request *request, const struct metadata_partition *partition,
                          struct kafka_metadata_reply_topics_partitions *reply)
 {
     const struct metadata_view *view = control_metadata(request->server->control);
     uint32_t count = 0;
     for (uint32_t i = 0; i < partition->replica_count; i++)
-        count += metadata_view_broker(view, partition->replicas[i]) == NULL;
+        count += is_offline(view, partition, partition->replicas[i]);
     if (count == 0)
         return true;
     reply->offline_replicas.items =
@@ -73,7 +84,7 @@ static bool fill_offline(struct broker_request *request, const struct metadata_p
     if (reply->offline_replicas.items == NULL)
         return false;
     for (uint32_t i = 0; i < partition->replica_count; i++)
-        if (metadata_view_broker(view, partition->replicas[i]) == NULL)
+        if (is_offline(view, partition, partition->replicas[i]))
             reply->offline_replicas.items[reply->offline_replicas.count++] = partition->replicas[i];
     return true;
 }
@@ -285,6 +296,7 @@ static void create_and_reply(struct broker_request *request,
         broker_request_fail_memory(request);
         return;
     }
+    state->create.by_any_broker = true;
     control_create_topics(request->server->control, &state->create);
 }
 

@@ -1,7 +1,8 @@
 /* Produce: batches go from the receive buffer to the log without a copy of ours. */
-#include "broker/record_validator.h"
+#include "broker/record_facts.h"
 #include "server/broker/broker_api.h"
 #include "server/broker/broker_server.h"
+#include "server/broker/leader_hint.h"
 #include "wire/gen/kafka.h"
 
 enum {
@@ -15,6 +16,7 @@ enum acks { ACKS_ALL = -1, ACKS_NONE = 0, ACKS_LEADER = 1 };
 
 struct produce_item {
     struct partition_append append;
+    struct partition_commit commit; /* Waits for the other replicas, once append is done. */
     struct produce_state *state;
     struct kafka_produce_reply_topics_partitions *reply;
     bool is_settled; /* The client need not wait for it any more. */
@@ -36,16 +38,21 @@ struct produce_state {
     struct record_check check;
     struct partition_config config; /* What check goes by. */
     enum check_progress check_progress;
+    bool is_seen; /* The check was made before the request came here. */
     struct kafka_produce_reply reply;
+    struct slice listener; /* That the client uses. */
     struct produce_item *items;
+    uint32_t partition_count;
     uint32_t item_count; /* Started; those behind wait for room in the store. */
     uint32_t open_count; /* Not done. */
     uint32_t unsettled_count;
     int32_t topic_index; /* Where to go on. */
     int32_t partition_index;
+    uint32_t fact_index;    /* Of the partition at hand. */
     uint64_t wait_until_ns; /* As long as the client is willing to. */
     uint64_t late_bytes;    /* Counted in the server's; 0: it has not been answered early. */
     bool has_error;
+    bool is_gone; /* Its client. */
     bool is_starting;
     bool is_waiting_to_start;
 };
@@ -69,17 +76,59 @@ static void set_result(struct produce_item *item)
     item->reply->log_start_offset = item->append.log_start_offset;
 }
 
+/* The leader's place is told once, however many partitions it leads. */
+static void add_place(struct produce_state *state, int32_t leader, uint32_t count_max)
+{
+    struct kafka_produce_reply *reply = &state->reply;
+    struct leader_place place;
+    for (int32_t i = 0; i < reply->node_endpoints.count; i++)
+        if (reply->node_endpoints.items[i].node_id == leader)
+            return;
+    if (!leader_hint_place(state->request->server, leader, state->listener, &place))
+        return;
+    if (reply->node_endpoints.items == NULL)
+        reply->node_endpoints.items = broker_request_take_array(
+            state->request, count_max, sizeof *reply->node_endpoints.items);
+    if (reply->node_endpoints.items == NULL)
+        return; /* The client asks for the metadata instead. */
+    reply->node_endpoints.items[reply->node_endpoints.count++] =
+        (struct kafka_produce_reply_node_endpoints){
+            .node_id = leader, .host = place.host, .port = place.port, .rack = place.rack};
+}
+
+static void add_hints(struct produce_state *state)
+{
+    struct kafka_produce_reply *reply = &state->reply;
+    if (!state->has_error || state->request->version < leader_hint_produce_version)
+        return;
+    for (int32_t t = 0; t < reply->topics.count; t++) {
+        struct kafka_produce_reply_topics *topic = &reply->topics.items[t];
+        for (int32_t p = 0; p < topic->partitions.count; p++) {
+            struct kafka_produce_reply_topics_partitions *told = &topic->partitions.items[p];
+            if (told->error_code != KAFKA_NOT_LEADER_OR_FOLLOWER)
+                continue;
+            const struct leader_hint hint =
+                leader_hint_of(state->request->server, topic->name, told->index);
+            told->current_leader.leader_id = hint.leader;
+            told->current_leader.leader_epoch = hint.leader_epoch;
+            add_place(state, hint.leader, state->partition_count);
+        }
+    }
+}
+
 /* With acks 0 nothing is said; an error closes the connection, so that the client learns of it. */
 static void finish(struct produce_state *state)
 {
     struct broker_request *request = state->request;
     const struct kafka_produce_request *body = request->body;
-    if (body->acks != ACKS_NONE)
+    if (body->acks != ACKS_NONE) {
+        add_hints(state);
         broker_request_reply(request, &state->reply);
-    else if (state->has_error)
+    } else if (state->has_error) {
         broker_request_fail(request, "a produce request without acks has failed");
-    else
+    } else {
         broker_request_end(request);
+    }
 }
 
 /* The client gets its answer, but something is still on its way. What is not settled has taken too
@@ -99,6 +148,7 @@ static void answer_early(struct produce_state *state)
         state->late_bytes += max_u64(item->append.size, late_bytes_each);
     }
     request->server->late_produce_bytes += state->late_bytes;
+    add_hints(state);
     broker_request_answer(request, body->acks == ACKS_NONE ? NULL : &state->reply);
 }
 
@@ -134,18 +184,73 @@ static void settle(struct produce_item *item)
     item->state->unsettled_count--;
 }
 
+static void end_item(struct produce_item *item)
+{
+    settle(item);
+    item->is_done = true;
+    assert(item->state->open_count > 0);
+    item->state->open_count--;
+}
+
+/* What was appended stays, whatever the others do with it: the client learns where it is. */
+static void end_appended(struct produce_item *item, enum error_code code)
+{
+    set_result(item);
+    item->reply->error_code = (int16_t)code;
+    item->state->has_error |= code != KAFKA_NONE;
+    end_item(item);
+}
+
+static void on_commit(struct partition_commit *commit, enum error_code code)
+{
+    struct produce_item *item = CONTAINER_OF(commit, struct produce_item, commit);
+    end_appended(item, code);
+    go_on(item->state);
+}
+
+/* Those that wait for nothing but other replicas wait no longer. */
+static void give_up_commits(struct produce_state *state)
+{
+    for (uint32_t i = 0; i < state->item_count; i++) {
+        struct produce_item *item = &state->items[i];
+        if (item->is_done || !partition_commit_is_waiting(&item->commit))
+            continue;
+        list_remove(&item->commit.link);
+        end_appended(item, KAFKA_REQUEST_TIMED_OUT);
+    }
+}
+
+/* acks=all: not before the replicas in sync have it too. A client without a time limit does not
+ * wait for them, as with Apache's broker. */
+static bool has_to_wait(struct produce_item *item, enum error_code *code)
+{
+    const struct produce_state *state = item->state;
+    const struct kafka_produce_request *body = state->request->body;
+    *code = KAFKA_NONE;
+    if (body->acks != ACKS_ALL || state->late_bytes > 0)
+        return false;
+    item->commit.offset = item->append.last_offset + 1;
+    if (replication_await(item->append.store, &item->commit, code))
+        return false;
+    if (body->timeout_ms > 0 && !state->is_gone)
+        return true;
+    list_remove(&item->commit.link);
+    *code = KAFKA_REQUEST_TIMED_OUT;
+    return false;
+}
+
 static void on_appended(struct partition_append *append, enum error_code code)
 {
     struct produce_item *item = CONTAINER_OF(append, struct produce_item, append);
     struct produce_state *state = item->state;
-    if (code == KAFKA_NONE)
-        set_result(item);
-    else
+    if (code != KAFKA_NONE) {
         set_code(state, item->reply, code);
-    settle(item);
-    item->is_done = true;
-    assert(state->open_count > 0);
-    state->open_count--;
+        end_item(item);
+    } else {
+        if (has_to_wait(item, &code))
+            return;
+        end_appended(item, code);
+    }
     go_on(state);
 }
 
@@ -160,7 +265,12 @@ static void on_written(struct partition_append *append)
 
 static void on_late(struct delay *delay)
 {
-    answer_early(CONTAINER_OF(delay, struct broker_request, delay)->state);
+    struct produce_state *state = CONTAINER_OF(delay, struct broker_request, delay)->state;
+    give_up_commits(state);
+    if (state->open_count > 0)
+        answer_early(state);
+    else
+        finish(state);
 }
 
 /* Without a time limit of the client's, it waits as long as the disk takes. */
@@ -207,14 +317,19 @@ static void begin_check(struct produce_state *state, const struct partition *par
                    .idle = &server->unpackers,
                    .bytes_max = (uint64_t)server->config->unpacked_batch_bytes_max},
     };
+    const struct record_facts *facts = state->request->facts;
     state->config = *partition_store_config(partition->store);
     state->check_progress = CHECK_RUNNING;
-    record_check_begin(&state->check, &rules, data, size);
+    state->is_seen = facts != NULL && record_facts_pass(&facts[state->fact_index], &rules);
+    if (state->is_seen)
+        state->check.verdict = facts[state->fact_index].verdict;
+    else
+        record_check_begin(&state->check, &rules, data, size);
 }
 
 static void cancel_check(struct produce_state *state)
 {
-    if (state->check_progress == CHECK_RUNNING)
+    if (state->check_progress == CHECK_RUNNING && !state->is_seen)
         record_check_cancel(&state->check);
     state->check_progress = CHECK_NEW;
 }
@@ -260,13 +375,15 @@ static enum start_progress append(struct produce_state *state, struct partition 
                                   struct slice records,
                                   struct kafka_produce_reply_topics_partitions *reply)
 {
+    const struct kafka_produce_request *body = state->request->body;
     struct produce_item *item = &state->items[state->item_count];
     *item = (struct produce_item){.state = state, .reply = reply};
     item->append.data = (uint8_t *)(uintptr_t)records.data; /* The frame is writable. */
     item->append.size = (uint32_t)records.size;
     item->append.durability = durability(state->request, partition);
     item->append.done = on_appended;
-    if (item->append.durability == PARTITION_WRITTEN)
+    replication_begin(partition, &item->commit, on_commit);
+    if (item->append.durability == PARTITION_WRITTEN && body->acks != ACKS_ALL)
         item->append.written = on_written;
     const bool has_room = state->request->server->late_produce_bytes < late_bytes_max;
     const enum error_code code = has_room ? partition_store_append(partition->store, &item->append)
@@ -288,6 +405,7 @@ static enum start_progress start_one(struct produce_state *state, struct slice t
                                      const struct kafka_produce_request_topics_partitions *asked,
                                      struct kafka_produce_reply_topics_partitions *reply)
 {
+    const struct kafka_produce_request *body = state->request->body;
     enum error_code code;
     struct partition *partition =
         broker_server_leader(state->request->server, topic, asked->index, -1, &code);
@@ -299,6 +417,8 @@ static enum start_progress start_one(struct produce_state *state, struct slice t
         code = KAFKA_INVALID_REQUIRED_ACKS;
     else if (partition != NULL && !may_write(state->request, partition))
         code = KAFKA_INVALID_TOPIC_EXCEPTION;
+    else if (partition != NULL && body->acks == ACKS_ALL && replication_is_short(partition))
+        code = KAFKA_NOT_ENOUGH_REPLICAS;
     if (code != KAFKA_NONE) {
         cancel_check(state);
         set_code(state, reply, code);
@@ -308,7 +428,7 @@ static enum start_progress start_one(struct produce_state *state, struct slice t
     if (state->check_progress == CHECK_NEW)
         begin_check(state, partition, (uint8_t *)(uintptr_t)records.data, records.size);
     if (state->check_progress == CHECK_RUNNING) {
-        if (!record_check_step(&state->check))
+        if (!state->is_seen && !record_check_step(&state->check))
             return START_TURN;
         if (!is_valid(state, reply))
             return START_DONE;
@@ -320,7 +440,6 @@ static void on_retry(struct delay *delay)
 {
     struct produce_state *state = CONTAINER_OF(delay, struct broker_request, delay)->state;
     state->is_waiting_to_start = false;
-    state->request->cancel = NULL;
     start(state);
 }
 
@@ -330,16 +449,18 @@ static bool may_wait(const struct produce_state *state)
     return io_now_ns(state->request->server->io) < state->wait_until_ns;
 }
 
-/* The connection is gone: what is not started never will be. */
+/* The connection is gone: what is not started never will be, and nobody waits for other replicas.
+ */
 static void on_cancel(struct broker_request *request)
 {
     const struct kafka_produce_request *body = request->body;
     struct produce_state *state = request->state;
-    request->cancel = NULL;
+    state->is_gone = true;
     cancel_check(state);
     delay_queue_remove(&request->server->delays, &request->delay);
     state->topic_index = body->topics.count;
     state->is_waiting_to_start = false;
+    give_up_commits(state);
     if (state->unsettled_count == 0)
         go_on(state);
 }
@@ -349,7 +470,6 @@ static void wait_to_start(struct produce_state *state, uint64_t wait_ms)
     struct broker_request *request = state->request;
     broker_request_hold(request);
     state->is_waiting_to_start = true;
-    request->cancel = on_cancel;
     request->delay.expired = on_retry;
     delay_queue_add(&request->server->delays, &request->delay, wait_ms);
 }
@@ -361,7 +481,8 @@ static void start(struct produce_state *state)
     for (; state->topic_index < body->topics.count; state->topic_index++) {
         const struct kafka_produce_request_topics *topic = &body->topics.items[state->topic_index];
         struct kafka_produce_reply_topics *reply = &state->reply.topics.items[state->topic_index];
-        for (; state->partition_index < topic->partitions.count; state->partition_index++) {
+        for (; state->partition_index < topic->partitions.count;
+             state->partition_index++, state->fact_index++) {
             const int32_t at = state->partition_index;
             const enum start_progress progress = start_one(
                 state, topic->name, &topic->partitions.items[at], &reply->partitions.items[at]);
@@ -400,7 +521,7 @@ static void refuse(struct produce_state *state, enum error_code code)
     finish(state);
 }
 
-static bool prepare_reply(struct produce_state *state, uint32_t *partition_count)
+static bool prepare_reply(struct produce_state *state)
 {
     struct broker_request *request = state->request;
     const struct kafka_produce_request *body = request->body;
@@ -419,7 +540,7 @@ static bool prepare_reply(struct produce_state *state, uint32_t *partition_count
             broker_request_take_array(request, (size_t)count, sizeof *topic->partitions.items);
         if (topic->partitions.items == NULL)
             return false;
-        *partition_count += (uint32_t)count;
+        state->partition_count += (uint32_t)count;
     }
     return true;
 }
@@ -428,20 +549,21 @@ void api_produce(struct broker_request *request)
 {
     const struct kafka_produce_request *body = request->body;
     struct produce_state *state = broker_request_take(request, sizeof *state);
-    uint32_t partition_count = 0;
     if (state != NULL) {
         state->request = request;
+        state->listener = broker_request_listener(request);
         state->wait_until_ns =
             io_now_ns(request->server->io) + (uint64_t)max_i64(body->timeout_ms, 0) * 1000000;
         request->state = state;
-        if (prepare_reply(state, &partition_count))
+        if (prepare_reply(state))
             state->items =
-                broker_request_take_array(request, partition_count, sizeof *state->items);
+                broker_request_take_array(request, state->partition_count, sizeof *state->items);
     }
     if (state == NULL || state->items == NULL) {
         broker_request_fail_memory(request);
         return;
     }
+    request->cancel = on_cancel;
     if (slice_is_null(body->transactional_id))
         start(state);
     else

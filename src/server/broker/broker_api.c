@@ -20,6 +20,9 @@ const struct broker_api broker_apis[broker_api_key_count] = {
     ROW(KAFKA_API_FETCH, "Fetch", fetch, 17),
     ROW(KAFKA_API_LIST_OFFSETS, "ListOffsets", list_offsets, 9),
     ROW(KAFKA_API_METADATA, "Metadata", metadata, 12),
+    ROW(KAFKA_API_LEADER_AND_ISR, "LeaderAndIsr", leader_and_isr, 7),
+    ROW(KAFKA_API_STOP_REPLICA, "StopReplica", stop_replica, 4),
+    ROW(KAFKA_API_UPDATE_METADATA, "UpdateMetadata", update_metadata, 8),
     ROW(KAFKA_API_OFFSET_COMMIT, "OffsetCommit", offset_commit, 9),
     ROW(KAFKA_API_OFFSET_FETCH, "OffsetFetch", offset_fetch, 9),
     ROW(KAFKA_API_FIND_COORDINATOR, "FindCoordinator", find_coordinator, 6),
@@ -43,7 +46,16 @@ const struct broker_api broker_apis[broker_api_key_count] = {
     ROW(KAFKA_API_INIT_PRODUCER_ID, "InitProducerId", init_producer_id, 5),
     ROW(KAFKA_API_DELETE_RECORDS, "DeleteRecords", delete_records, 2),
     ROW(KAFKA_API_OFFSET_FOR_LEADER_EPOCH, "OffsetForLeaderEpoch", offset_for_leader_epoch, 4),
+    ROW(KAFKA_API_ALTER_REPLICA_LOG_DIRS, "AlterReplicaLogDirs", alter_replica_log_dirs, 2),
     ROW(KAFKA_API_DESCRIBE_LOG_DIRS, "DescribeLogDirs", describe_log_dirs, 4),
+    ROW(KAFKA_API_ALTER_PARTITION, "AlterPartition", alter_partition, 3),
+    ROW(KAFKA_API_ALLOCATE_PRODUCER_IDS, "AllocateProducerIds", allocate_producer_ids, 0),
+    ROW(KAFKA_API_CONTROLLED_SHUTDOWN, "ControlledShutdown", controlled_shutdown, 3),
+    ROW(KAFKA_API_ELECT_LEADERS, "ElectLeaders", elect_leaders, 2),
+    ROW(KAFKA_API_ALTER_PARTITION_REASSIGNMENTS, "AlterPartitionReassignments",
+        alter_partition_reassignments, 0),
+    ROW(KAFKA_API_LIST_PARTITION_REASSIGNMENTS, "ListPartitionReassignments",
+        list_partition_reassignments, 0),
 };
 
 const struct broker_api *broker_api_find(int16_t key)

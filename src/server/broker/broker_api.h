@@ -42,9 +42,19 @@ void api_alter_configs(struct broker_request *request);
 void api_incremental_alter_configs(struct broker_request *request);
 void api_describe_cluster(struct broker_request *request);
 void api_init_producer_id(struct broker_request *request);
+void api_allocate_producer_ids(struct broker_request *request);
 void api_delete_records(struct broker_request *request);
 void api_offset_for_leader_epoch(struct broker_request *request);
+void api_alter_replica_log_dirs(struct broker_request *request);
 void api_describe_log_dirs(struct broker_request *request);
+void api_alter_partition(struct broker_request *request);
+void api_controlled_shutdown(struct broker_request *request);
+void api_elect_leaders(struct broker_request *request);
+void api_alter_partition_reassignments(struct broker_request *request);
+void api_list_partition_reassignments(struct broker_request *request);
+void api_leader_and_isr(struct broker_request *request);
+void api_stop_replica(struct broker_request *request);
+void api_update_metadata(struct broker_request *request);
 
 /* The answers to requests that waited in a group; ticket is the request. */
 void api_join_group_reply(void *ticket, const struct group_joined *joined);

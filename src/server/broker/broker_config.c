@@ -7,11 +7,17 @@
 
 #define AT(field) (uint16_t) offsetof(struct broker_config, field)
 
-enum { entry_bytes_max = 64 * 1024 };
+enum { entry_bytes_max = 64 * 1024, shard_memory_mib_min = 32 };
 
+static const char *const selector_choices[] = {
+    "org.apache.kafka.common.replica.LeaderSelector",
+    "org.apache.kafka.common.replica.RackAwareReplicaSelector", NULL};
 static const char *const acks_all_choices[] = {"durable", "written", NULL};
+static const char *const protocol_choices[] = {"PLAINTEXT", NULL};
 
 static const char runtime_doc[] = "The server sizes its threads and buffers itself.";
+static const char threads_doc[] =
+    "Threads are not divided that way here: see rookery.broker.shards.";
 static const char jvm_doc[] = "Belongs to the Java runtime or to its metrics.";
 static const char kraft_doc[] = "Belongs to KRaft; this broker keeps its state in a keeper.";
 
@@ -65,6 +71,32 @@ static const struct config_row rows[] = {
          "NAME:PROTOCOL pairs, for listeners with names of their own. PLAINTEXT only."),
     TEXT("inter.broker.listener.name", inter_broker_listener, NULL,
          "The listener that other brokers use."),
+    {.key = "security.inter.broker.protocol",
+     .type = CONFIG_CHOICE,
+     .offset = AT(inter_broker_protocol),
+     .value_default = "PLAINTEXT",
+     .choices = protocol_choices,
+     .doc = "What brokers speak with each other: the name of their listener, if"
+            " inter.broker.listener.name says none."},
+    NUMBER("request.timeout.ms", request_timeout_ms, 1, INT32_MAX, "30000", "ms",
+           "How long a request to another broker may take."),
+    NUMBER("controller.socket.timeout.ms", controller_socket_timeout_ms, 1, INT32_MAX, "30000",
+           "ms", "How long a broker may take to answer the controller."),
+    FLAG("controlled.shutdown.enable", controlled_shutdown, "true",
+         "Whether others shall lead what this broker leads before it stops."),
+    NUMBER("controlled.shutdown.max.retries", controlled_shutdown_tries_max, 1, INT32_MAX, "3",
+           NULL, "How often the controller is asked for it."),
+    NUMBER("controlled.shutdown.retry.backoff.ms", controlled_shutdown_backoff_ms, 0,
+           INT64_MAX / 1000000, "5000", "ms", "The pause between two times."),
+    FLAG("auto.leader.rebalance.enable", auto_leader_rebalance, "true",
+         "Whether preferred replicas become leaders again by themselves."),
+    NUMBER("leader.imbalance.check.interval.seconds", leader_imbalance_check_s, 1, INT32_MAX, "300",
+           "s", "How often the controller looks for partitions that others lead."),
+    NUMBER("leader.imbalance.per.broker.percentage", leader_imbalance_percent, 0, 100, "10", NULL,
+           "How many of its partitions, in percent, a broker may be without until then."),
+    NUMBER("rookery.topic.told.wait.ms", told_wait_ms, 0, 60000, "500", "ms",
+           "How long the answer to a topic's creation, growth or deletion waits for other brokers"
+           " that have not heard of it. Those that do not answer at all are not waited for."),
     NUMBER("socket.request.max.bytes", request_bytes_max, 1024, INT32_MAX, "104857600", "bytes",
            "A larger request closes its connection."),
     NUMBER("rookery.request.memory.max.bytes", request_memory_bytes_max, 1 << 20, INT32_MAX,
@@ -75,8 +107,13 @@ static const struct config_row rows[] = {
         "67108864", "bytes",
         "A compressed batch that becomes larger is not looked into: it is taken as it is, but not"
         " for a compacted topic; offsets by time are those of its first record."),
-    NUMBER("rookery.memory.max.mb", memory_mib_max, 32, 1 << 20, "2048", "MiB",
-           "The most memory that the broker takes; it uses far less unless clients make it."),
+    NUMBER("rookery.memory.max.mb", memory_mib_max, shard_memory_mib_min, 1 << 20, "2048", "MiB",
+           "The most memory that the broker takes; it uses far less unless clients make it. Its"
+           " shards have equal parts, of 32 MiB at least."),
+    NUMBER("rookery.broker.shards", shard_count, 1, 64, "1", NULL,
+           "Threads, each with a core to itself at best. With more than one, the first has the"
+           " partitions, and the others have the clients' connections: they receive, decode, check"
+           " records and send, and write for the first when it is behind."),
     NUMBER("max.connections", connection_count_max, 1, INT32_MAX, "100000", NULL,
            "Connections at a time."),
     NUMBER("max.connections.per.ip", connection_count_max_per_address, 0, INT32_MAX, "2147483647",
@@ -101,10 +138,44 @@ static const struct config_row rows[] = {
            "ms", "Log start offsets are written together with recovery points."),
     NUMBER("replica.high.watermark.checkpoint.interval.ms", high_watermark_checkpoint_ms, 1,
            INT64_MAX, "5000", "ms", "How often high watermarks are written."),
+    NUMBER("num.replica.fetchers", replica_fetcher_count, 1, 64, "1", NULL,
+           "Connections to each leader that is followed."),
+    NUMBER("replica.lag.time.max.ms", replica_lag_ms_max, 1, INT64_MAX / 2, "30000", "ms",
+           "A follower that has not caught up with its leader for so long is not in sync."),
+    {.key = "replica.selector.class",
+     .type = CONFIG_CHOICE,
+     .offset = AT(replica_selector),
+     .value_default = "org.apache.kafka.common.replica.LeaderSelector",
+     .choices = selector_choices,
+     .doc = "Which replica consumers are sent to: the leader, or one in their rack."},
+    NUMBER("replica.fetch.max.bytes", replica_fetch_bytes_max, 0, INT32_MAX, "1048576", "bytes",
+           "What a follower asks for of each partition; a larger batch comes all the same."),
+    NUMBER("replica.fetch.response.max.bytes", replica_fetch_reply_bytes_max, 0, INT32_MAX,
+           "10485760", "bytes", "What a follower asks for in one fetch."),
+    NUMBER("replica.fetch.wait.max.ms", replica_fetch_wait_ms_max, 0, INT32_MAX, "500", "ms",
+           "How long the leader may wait for records. At most replica.socket.timeout.ms."),
+    NUMBER("replica.fetch.min.bytes", replica_fetch_bytes_min, 0, INT32_MAX, "1", "bytes",
+           "For how many bytes the leader waits."),
+    NUMBER("replica.fetch.backoff.ms", replica_fetch_backoff_ms, 0, INT32_MAX, "1000", "ms",
+           "How long a follower waits after a failure, at most: for a partition that its leader has"
+           " refused it is 20 ms at first, and each time twice as long."),
+    NUMBER("replica.socket.timeout.ms", replica_socket_timeout_ms, 1, INT32_MAX, "30000", "ms",
+           "How long a leader may take to answer a follower."),
+    NUMBER("replication.quota.window.num", replication_quota_window_count, 1, 1000, "11", NULL,
+           "In how many windows the rate of throttled replicas is measured."),
+    NUMBER("replication.quota.window.size.seconds", replication_quota_window_s, 1, 86400, "1", "s",
+           "How long each of these windows is."),
+    NUMBER("alter.log.dirs.replication.quota.window.num", move_quota_window_count, 1, 1000, "11",
+           NULL, "In how many windows the rate of moves between log directories is measured."),
+    NUMBER("alter.log.dirs.replication.quota.window.size.seconds", move_quota_window_s, 1, 86400,
+           "1", "s", "How long each of these windows is."),
     NUMBER("producer.id.expiration.ms", producer_id_expiration_ms, 1, INT64_MAX, "86400000", "ms",
            "A producer that appends nothing for so long is forgotten."),
-    NUMBER("rookery.open.files.max", open_file_count_max, 16, INT32_MAX, "4096", NULL,
-           "Segment files held open in each data directory."),
+    NUMBER("rookery.open.files.max", open_file_count_max, 0, INT32_MAX, "0", NULL,
+           "Segment files held open in each data directory, 16 or more. 0: half of what the process"
+           " may open, shared by the data directories; the other half is for connections."),
+    NUMBER("rookery.open.files.idle.ms", open_file_idle_ms, 1, INT64_MAX / 1000000, "300000", "ms",
+           "A segment file that nobody has used for so long is closed."),
     {.key = "rookery.acks.all",
      .type = CONFIG_CHOICE,
      .offset = AT(acks_all),
@@ -206,23 +277,18 @@ static const struct config_row rows[] = {
      .type = CONFIG_GROUP,
      .offset = AT(unsupported_security),
      .doc = "SASL is not served yet."},
-    NOTHING("num.network.threads", runtime_doc),
-    NOTHING("num.io.threads", runtime_doc),
+    NOTHING("num.network.threads", threads_doc),
+    NOTHING("num.io.threads", threads_doc),
     NOTHING("background.threads", runtime_doc),
     NOTHING("num.recovery.threads.per.data.dir", runtime_doc),
     NOTHING("queued.max.requests", runtime_doc),
     NOTHING("socket.send.buffer.bytes", runtime_doc),
     NOTHING("socket.receive.buffer.bytes", runtime_doc),
     NOTHING("socket.listen.backlog.size", runtime_doc),
-    NOTHING("request.timeout.ms", "No request to another broker is made yet."),
     NOTHING("zookeeper.max.in.flight.requests", runtime_doc),
     NOTHING("log.cleaner.", "Compaction is not done yet."),
     NOTHING("transaction.state.log.", "Transactions are not served yet."),
-    NOTHING("replica.", "There is one replica of everything yet."),
-    NOTHING("num.replica.fetchers", "There is one replica of everything yet."),
-    NOTHING("leader.imbalance.", "There is one replica of everything yet."),
-    NOTHING("auto.leader.rebalance.enable", "There is one replica of everything yet."),
-    NOTHING("controlled.shutdown.", "There is one replica of everything yet."),
+    NOTHING("replica.", runtime_doc),
     NOTHING("inter.broker.protocol.version", "Always 3.9."),
     NOTHING("offsets.load.buffer.size", runtime_doc),
     NOTHING("offsets.topic.compression.codec", "Offsets are not compressed."),
@@ -275,6 +341,14 @@ static enum err keep_entries(struct broker_config *config, struct heap *heap, st
         *last = kept;
         last = &kept->next;
     }
+}
+
+struct slice broker_config_inter_broker_listener(const struct broker_config *config)
+{
+    const char *name = config->inter_broker_listener;
+    if (name != NULL && name[0] != '\0')
+        return slice_from_text(name);
+    return slice_from_text(protocol_choices[config->inter_broker_protocol]);
 }
 
 struct slice broker_config_value(const struct broker_config *config, const char *key)
@@ -480,10 +554,41 @@ static enum err read_log_dirs(struct broker_config *config, struct heap *heap, s
     return ERR_CONFIG;
 }
 
+static bool is_advertised(const struct broker_config *config, struct slice name)
+{
+    for (uint32_t i = 0; i < config->advertised_count; i++)
+        if (slice_equal_text(name, config->advertised[i].name))
+            return true;
+    return false;
+}
+
+/* As Apache's broker has it: neither would ever work. */
+static enum err check_inter_broker(const struct broker_config *config, struct diag *diag,
+                                   const char *file_name)
+{
+    const struct slice listener = broker_config_inter_broker_listener(config);
+    enum err err = ERR_OK;
+    if (!is_advertised(config, listener)) {
+        diag_error(diag,
+                   "%s: inter.broker.listener.name: expected a listener of advertised.listeners, "
+                   "found \"%" SLICE_FORMAT "\"",
+                   file_name, SLICE_ARGS(listener));
+        err = ERR_CONFIG;
+    }
+    if (config->replica_fetch_wait_ms_max > config->replica_socket_timeout_ms) {
+        diag_error(diag,
+                   "%s: replica.fetch.wait.max.ms is longer than replica.socket.timeout.ms: "
+                   "every fetch would fail",
+                   file_name);
+        err = ERR_CONFIG;
+    }
+    return err;
+}
+
 static enum err check(const struct broker_config *config, struct diag *diag,
                       struct config_source source)
 {
-    enum err err = ERR_OK;
+    enum err err = check_inter_broker(config, diag, source.file_name);
     for (const struct config_entry *entry = config->unsupported_security; entry != NULL;
          entry = entry->next) {
         diag_error(diag, "%s:%u: TLS and SASL are not served yet; remove the line",
@@ -492,6 +597,11 @@ static enum err check(const struct broker_config *config, struct diag *diag,
     }
     if (config->keeper_connect == NULL || config->keeper_connect[0] == '\0') {
         diag_error(diag, "%s: zookeeper.connect is missing; expected host:port", source.file_name);
+        err = ERR_CONFIG;
+    }
+    if (config->memory_mib_max / config->shard_count < shard_memory_mib_min) {
+        diag_error(diag, "%s: rookery.memory.max.mb is too small for so many rookery.broker.shards",
+                   source.file_name);
         err = ERR_CONFIG;
     }
     if (config->broker_id < 0 && !config->broker_id_generation) {

@@ -33,6 +33,7 @@ struct broker_config {
     int64_t request_memory_bytes_max;
     int64_t unpacked_batch_bytes_max;
     int64_t memory_mib_max;
+    int64_t shard_count;
     int64_t connection_count_max;
     int64_t connection_count_max_per_address;
     int64_t connection_idle_ms_max;
@@ -42,7 +43,8 @@ struct broker_config {
     int64_t flush_checkpoint_ms;
     int64_t high_watermark_checkpoint_ms;
     int64_t producer_id_expiration_ms;
-    int64_t open_file_count_max;
+    int64_t open_file_count_max; /* Of each directory; 0: chosen at the start. */
+    int64_t open_file_idle_ms;
     int64_t offsets_partition_count;
     int64_t offsets_replication_factor;
     int64_t offsets_segment_bytes;
@@ -56,9 +58,32 @@ struct broker_config {
     int64_t group_member_count_max;
     int64_t transaction_timeout_ms_max;
     int64_t acks_all; /* enum broker_acks_all */
+    int64_t replica_lag_ms_max;
+    int64_t replica_selector; /* enum broker_selector */
+    int64_t request_timeout_ms;
+    int64_t controller_socket_timeout_ms;
+    int64_t controlled_shutdown_tries_max;
+    int64_t controlled_shutdown_backoff_ms;
+    int64_t leader_imbalance_check_s;
+    int64_t leader_imbalance_percent;
+    int64_t told_wait_ms;
+    int64_t replica_socket_timeout_ms;
+    int64_t replica_fetcher_count;
+    int64_t replica_fetch_bytes_max;
+    int64_t replica_fetch_reply_bytes_max;
+    int64_t replica_fetch_wait_ms_max;
+    int64_t replica_fetch_bytes_min;
+    int64_t replica_fetch_backoff_ms;
+    int64_t replication_quota_window_count;
+    int64_t replication_quota_window_s;
+    int64_t move_quota_window_count;
+    int64_t move_quota_window_s;
+    int64_t inter_broker_protocol;
     bool broker_id_generation;
     bool auto_create_topics;
     bool delete_topic_enable;
+    bool controlled_shutdown;
+    bool auto_leader_rebalance;
     const char *keeper_connect;
     const char *rack;
     const char *log_dir;
@@ -89,12 +114,18 @@ enum broker_acks_all {
     BROKER_ACKS_WRITTEN  /* In the page cache, as Apache's broker has it by default. */
 };
 
+/* Whom the leader sends consumers to. */
+enum broker_selector { BROKER_SELECTOR_LEADER, BROKER_SELECTOR_RACK };
+
 extern const struct config_table broker_config_table;
 
 /* After config_load of the same source (its text may be empty). Every error is a line of diag.
  * ERR_CONFIG; ERR_NO_MEMORY. */
 MUST_CHECK enum err broker_config_init(struct broker_config *config, struct heap *heap,
                                        struct diag *diag, struct config_source source);
+
+/* The listener at which brokers reach each other. Lends: constant. */
+struct slice broker_config_inter_broker_listener(const struct broker_config *config);
 
 /* A key as the file spells its value, or a null slice: not set. Lends. */
 struct slice broker_config_value(const struct broker_config *config, const char *key);

@@ -2,6 +2,8 @@
 
 #include "test/unit_test.h"
 
+#include <stdio.h>
+
 struct lines {
     struct diag diag;
     int error_count;
@@ -87,6 +89,7 @@ static void test_says_what_is_wrong(void **state)
         "zookeeper.connect=k:1\nssl.keystore.location=/x\n",
         "zookeeper.connect=k:1\nlog.dirs=,\n",
         "zookeeper.connect=k:1\nnum.partitions=0\n",
+        "zookeeper.connect=k:1\nrookery.broker.shards=9\nrookery.memory.max.mb=256\n",
         "listeners=PLAINTEXT://:9092\n",
     };
     for (size_t i = 0; i < ARRAY_COUNT(faults); i++) {
@@ -95,11 +98,33 @@ static void test_says_what_is_wrong(void **state)
     }
 }
 
+static void test_names_the_listener_between_brokers(void **state)
+{
+    static struct broker_config config;
+    struct lines lines;
+    const char *keeper = "zookeeper.connect=127.0.0.1:2181\nbroker.id=1\n";
+    char text[500];
+    snprintf(text, sizeof text, "%s", keeper);
+    assert_int_equal(load(&config, *state, &lines, text), ERR_OK);
+    assert_true(slice_equal_text(broker_config_inter_broker_listener(&config), "PLAINTEXT"));
+    snprintf(text, sizeof text,
+             "%slisteners=PLAINTEXT://:1,INSIDE://:2\ninter.broker.listener.name=INSIDE\n"
+             "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,INSIDE:PLAINTEXT\n",
+             keeper);
+    assert_int_equal(load(&config, *state, &lines, text), ERR_OK);
+    assert_true(slice_equal_text(broker_config_inter_broker_listener(&config), "INSIDE"));
+    snprintf(text, sizeof text, "%sinter.broker.listener.name=INSIDE\n", keeper);
+    assert_int_equal(load(&config, *state, &lines, text), ERR_CONFIG);
+    snprintf(text, sizeof text, "%sreplica.socket.timeout.ms=100\n", keeper);
+    assert_int_equal(load(&config, *state, &lines, text), ERR_CONFIG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_reads_a_usual_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_says_what_is_wrong, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_names_the_listener_between_brokers, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "server/broker/broker_api.h"
 #include "server/broker/broker_server.h"
+#include "server/broker/gates.h"
 #include "wire/gen/kafka.h"
 
 #include <stdarg.h>
@@ -11,15 +12,8 @@
 
 enum {
     free_count_max = 256,
-    block_bytes_first = 64 * 1024,
-    header_bytes_min = 8, /* Key, version, correlation id. */
     print_bytes_max = 256,
     cut_count_on_stack = 16,
-};
-
-/* A block of the request's memory, behind its link. */
-struct block {
-    alignas(16) struct block *older;
 };
 
 /* ---- memory ---- */
@@ -55,7 +49,12 @@ static struct broker_request *request_acquire(struct broker_server *server)
     memset(request, 0, offsetof(struct broker_request, memory));
     list_init(&request->link);
     request->server = server;
-    arena_init(&request->arena, request->memory, sizeof request->memory);
+    request_memory_init(&request->own,
+                        (struct request_memory_options){
+                            .heap = server->heap,
+                            .bytes_max = (size_t)server->config->request_memory_bytes_max,
+                            .first = request->memory,
+                            .first_bytes = sizeof request->memory});
     pool->used_count++;
     return request;
 }
@@ -66,11 +65,9 @@ static void request_release(struct broker_request *request)
     struct broker_request_pool *pool = &server->requests;
     assert(pool->used_count > 0);
     assert(!delay_is_running(&request->delay));
-    for (struct block *block = request->block; block != NULL;) {
-        struct block *older = block->older;
-        heap_give(server->heap, block);
-        block = older;
-    }
+    request_memory_deinit(&request->own);
+    if (request->call != NULL)
+        gates_end(request->call);
     if (request->buffer != NULL)
         net_buffer_release(request->buffer);
     pool->used_count--;
@@ -82,29 +79,9 @@ static void request_release(struct broker_request *request)
     pool->free_count++;
 }
 
-/* The arena goes on in a block with room for size. */
-static bool add_block(struct broker_request *request, size_t size)
-{
-    const size_t limit = (size_t)request->server->config->request_memory_bytes_max;
-    if (size > limit || request->block_bytes > limit - size)
-        return false;
-    const size_t capacity = max_size(size, block_bytes_first);
-    struct block *block = heap_take(request->server->heap, sizeof *block + capacity);
-    if (block == NULL)
-        return false;
-    block->older = request->block;
-    request->block = block;
-    request->block_bytes += capacity;
-    arena_init(&request->arena, block + 1, capacity);
-    return true;
-}
-
 void *broker_request_take(struct broker_request *request, size_t size)
 {
-    void *memory = arena_take(&request->arena, size);
-    if (memory == NULL && add_block(request, size))
-        memory = arena_take(&request->arena, size);
-    return memory;
+    return request_memory_take(&request->own, size);
 }
 
 void *broker_request_take_array(struct broker_request *request, size_t count, size_t item_size)
@@ -162,10 +139,52 @@ static void go_on(struct broker_connection *connection)
     if (connection == NULL)
         return;
     assert(connection->hold_count > 0);
-    if (--connection->hold_count == 0 && connection->is_paused) {
+    if (--connection->hold_count > 0)
+        return;
+    if (connection->net == NULL) {
+        gates_go_on(connection);
+    } else if (connection->is_paused) {
         connection->is_paused = false;
         net_connection_resume(connection->net);
     }
+}
+
+static bool is_answered(const struct broker_request *request)
+{
+    return request->call != NULL ? request->call->is_answered : request->reply == NULL;
+}
+
+/* Takes message; NULL: there is none. */
+static void send_reply(struct broker_request *request, struct net_message *message)
+{
+    if (request->call != NULL)
+        gates_answer(request->call, message, NULL);
+    else if (message != NULL)
+        net_reply_send(request->reply, message);
+    else
+        net_reply_drop(request->reply);
+    request->reply = NULL;
+}
+
+/* The connection is about to be closed for that reason. */
+static void drop_reply(struct broker_request *request, const char *reason)
+{
+    if (request->call != NULL)
+        gates_answer(request->call, NULL, reason);
+    else
+        net_reply_drop(request->reply);
+    request->reply = NULL;
+}
+
+/* After drop_reply. NULL: it is closed already. */
+static void close_connection(struct broker_connection *connection, const char *reason)
+{
+    if (connection == NULL)
+        return;
+    if (connection->net == NULL)
+        gates_fail(connection);
+    else
+        net_connection_close(connection->net, reason, false);
 }
 
 /* The last touch of request. A connection that it held goes on. */
@@ -179,24 +198,22 @@ static void finish(struct broker_request *request)
 
 void broker_request_end(struct broker_request *request)
 {
-    if (request->reply != NULL)
-        net_reply_drop(request->reply);
+    if (!is_answered(request))
+        send_reply(request, NULL);
     finish(request);
 }
 
 void broker_request_fail(struct broker_request *request, const char *reason)
 {
     struct broker_connection *connection = request->connection;
-    struct net_connection *net = connection == NULL ? NULL : connection->net;
-    net_reply_drop(request->reply);
+    drop_reply(request, reason);
     if (connection != NULL) {
         /* Later requests of the connection are cancelled while it closes; this one is not. */
         list_remove(&request->link);
         request->connection = NULL;
     }
     finish(request);
-    if (net != NULL)
-        net_connection_close(net, reason, false);
+    close_connection(connection, reason);
 }
 
 void broker_request_fail_memory(struct broker_request *request)
@@ -277,25 +294,25 @@ void broker_request_reply_files(struct broker_request *request, const void *repl
         broker_request_fail(request, no_memory_for_reply);
         return;
     }
-    net_reply_send(request->reply, message);
+    send_reply(request, message);
     finish(request);
 }
 
 void broker_request_answer(struct broker_request *request, const void *reply)
 {
     struct net_message *message = reply == NULL ? NULL : encode_reply(request, reply, NULL, 0);
-    struct net_connection *net = request->connection == NULL ? NULL : request->connection->net;
-    if (message != NULL)
-        net_reply_send(request->reply, message);
+    struct broker_connection *connection = request->connection;
+    const bool has_failed = reply != NULL && message == NULL;
+    if (has_failed)
+        drop_reply(request, no_memory_for_reply);
     else
-        net_reply_drop(request->reply);
-    request->reply = NULL;
+        send_reply(request, message);
     delay_queue_remove(&request->server->delays, &request->delay);
     struct broker_connection *held = leave_connection(request);
-    if (reply == NULL || message != NULL)
+    if (has_failed)
+        close_connection(connection, no_memory_for_reply);
+    else
         go_on(held);
-    else if (net != NULL)
-        net_connection_close(net, no_memory_for_reply, false);
 }
 
 void broker_request_reply(struct broker_request *request, const void *reply)
@@ -309,7 +326,7 @@ const char *broker_request_host(const struct broker_request *request, char *text
     text[0] = '/';
     text[1] = '\0';
     if (request->connection != NULL)
-        io_address_print_host(&request->connection->net->peer, text + 1, capacity - 1);
+        io_address_print_host(&request->connection->peer, text + 1, capacity - 1);
     return text;
 }
 
@@ -322,57 +339,6 @@ struct slice broker_request_listener(const struct broker_request *request)
 
 /* ---- the beginning ---- */
 
-static enum err decode_header(struct broker_request *request, struct slice *input)
-{
-    struct kafka_request_header header;
-    int version = wire_is_flexible(request->api->request, request->version) ? 2 : 1;
-    if (request->api_key == KAFKA_API_CONTROLLED_SHUTDOWN && request->version == 0)
-        version = 0;
-    const enum err err =
-        wire_decode(&kafka_request_header_wire, version, input, &request->arena, &header);
-    if (err == ERR_OK)
-        request->client_id = header.client_id;
-    return err;
-}
-
-/* The array items of a body may need more memory than the request has: a larger block each time. */
-static enum err decode_body(struct broker_request *request, struct slice input)
-{
-    const struct wire_record *record = request->api->request;
-    void *body = broker_request_take(request, record->size);
-    size_t room = block_bytes_first;
-    enum err err = body == NULL ? ERR_LIMIT : ERR_OK;
-    if (err != ERR_OK)
-        return err;
-    for (;;) {
-        struct slice rest = input;
-        err = wire_decode(record, request->version, &rest, &request->arena, body);
-        if (err != ERR_LIMIT || !add_block(request, room))
-            break;
-        room *= 8;
-    }
-    request->body = body;
-    return err;
-}
-
-static const char *decode(struct broker_request *request, struct slice input)
-{
-    if (decode_header(request, &input) != ERR_OK)
-        return "the request's header is malformed";
-    const enum err err = decode_body(request, input);
-    if (err == ERR_OK)
-        return NULL;
-    return err == ERR_LIMIT ? "the request needs too much memory" : "the request is malformed";
-}
-
-/* A request of a version that is not served: only ApiVersions gets an answer. */
-static const char *judge_version(const struct broker_request *request)
-{
-    if (request->version >= 0 && request->version <= request->api->version_max)
-        return NULL;
-    return request->api_key == KAFKA_API_API_VERSIONS ? NULL : "the api version is not served";
-}
-
 static void handle(struct broker_request *request)
 {
     struct broker_connection *connection = request->connection;
@@ -380,58 +346,80 @@ static void handle(struct broker_request *request)
     connection->is_gone = &is_gone;
     if (!request->api->is_pipelined)
         broker_request_hold(request);
-    if (request->version < 0 || request->version > request->api->version_max)
+    if (request->body == NULL) /* The version is not known. */
         api_api_versions_unknown(request);
     else
         request->api->handle(request);
     if (is_gone)
         return;
     connection->is_gone = NULL;
-    if (connection->hold_count > 0 && !connection->is_paused) {
+    if (connection->hold_count > 0 && !connection->is_paused && connection->net != NULL) {
         connection->is_paused = true;
         net_connection_pause(connection->net);
     }
 }
 
+static void take_head(struct broker_request *request, const struct request_head *head)
+{
+    request->api = head->api;
+    request->api_key = head->api_key;
+    request->version = head->version;
+    request->correlation_id = head->correlation_id;
+    request->client_id = head->client_id;
+    request->body = head->body;
+}
+
+static void begin(struct broker_request *request, struct broker_connection *connection)
+{
+    request->connection = connection;
+    list_push(&connection->requests, &request->link);
+    handle(request);
+}
+
+static const char no_memory_for_request[] = "no memory is left for a request";
+
 void broker_request_begin(struct broker_connection *connection, uint8_t *data, size_t size)
 {
     struct net_connection *net = connection->net;
-    const struct broker_api *api = size < header_bytes_min ? NULL : broker_api_find(load_i16(data));
-    if (api == NULL) {
-        net_connection_close(
-            net, size < header_bytes_min ? "a request without a header" : "the api is not served",
-            false);
-        return;
-    }
     struct broker_request *request = request_acquire(connection->server);
     if (request == NULL) {
-        net_connection_close(net, "no memory is left for a request", false);
+        net_connection_close(net, no_memory_for_request, false);
         return;
     }
-    request->api = api;
-    request->api_key = load_i16(data);
-    request->version = load_i16(data + 2);
-    request->correlation_id = load_i32(data + 4);
-    const char *fault = judge_version(request);
-    if (fault == NULL && request->version >= 0 && request->version <= api->version_max)
-        fault = decode(request, slice_of(data, size));
+    struct request_head head;
+    const char *fault = request_head_read(&head, &request->own, slice_of(data, size));
+    take_head(request, &head);
     if (fault == NULL) {
         request->reply = net_reply_reserve(net);
         if (request->reply == NULL)
             fault = "no memory is left for a reply";
     }
     if (fault != NULL) {
-        diag_info(connection->server->diag, "%s version %d from client %" SLICE_FORMAT ": %s",
-                  api->name, request->version, SLICE_ARGS(request->client_id), fault);
+        if (head.api != NULL)
+            diag_info(connection->server->diag, "%s version %d from client %" SLICE_FORMAT ": %s",
+                      head.api->name, head.version, SLICE_ARGS(head.client_id), fault);
         request_release(request);
         net_connection_close(net, fault, false);
         return;
     }
     request->buffer = net_connection_buffer(net);
     net_buffer_acquire(request->buffer);
-    request->connection = connection;
-    list_push(&connection->requests, &request->link);
-    handle(request);
+    begin(request, connection);
+}
+
+void broker_request_begin_call(struct broker_connection *connection, struct gate_call *call)
+{
+    struct broker_request *request = request_acquire(connection->server);
+    if (request == NULL) {
+        gates_answer(call, NULL, no_memory_for_request);
+        gates_fail(connection);
+        gates_end(call);
+        return;
+    }
+    take_head(request, &call->head);
+    request->call = call;
+    request->facts = call->facts;
+    begin(request, connection);
 }
 
 void broker_request_disconnect(struct broker_connection *connection)

@@ -14,16 +14,18 @@
 #ifndef SERVER_BROKER_BROKER_REQUEST_H
 #define SERVER_BROKER_BROKER_REQUEST_H
 
-#include "base/arena.h"
 #include "broker/kafka_error.h"
 #include "net/net.h"
 #include "server/broker/delay_queue.h"
+#include "server/broker/request_head.h"
 #include "wire/wire.h"
 
 #include <stdalign.h>
 
 struct broker_request;
 struct broker_server;
+struct gate_call;
+struct record_facts;
 
 /* A row of the table of what this broker serves. */
 struct broker_api {
@@ -39,7 +41,8 @@ struct broker_connection {
     struct list link; /* In the server's connections. */
     struct list requests;
     struct broker_server *server;
-    struct net_connection *net;
+    struct net_connection *net; /* NULL: it is a gate's. */
+    struct io_address peer;
     uint32_t listener_index;
     uint32_t hold_count; /* Open requests that let no other one start. */
     bool is_paused;      /* Some of them wait: nothing is read meanwhile. */
@@ -55,9 +58,9 @@ struct broker_request {
     const struct broker_api *api;
     struct net_reply *reply; /* NULL: it has been answered. */
     struct net_buffer *buffer;
-    void *block; /* Newest of the memory blocks. */
-    size_t block_bytes;
-    struct arena arena;
+    struct gate_call *call; /* That a gate has made, with body and buffer: then neither is ours. */
+    const struct record_facts *facts; /* Of a Produce's partitions, from a gate; may be NULL. */
+    struct request_memory own;
     const void *body;       /* The decoded struct of api->request. */
     struct slice client_id; /* May be null. */
     int32_t correlation_id;
@@ -114,8 +117,9 @@ void broker_request_fail_memory(struct broker_request *request);
 /* The address of the client, for texts: "/127.0.0.1". */
 const char *broker_request_host(const struct broker_request *request, char *text, size_t capacity);
 
-/* Used by the server: a whole frame has come; the connection is closed. */
+/* Used by the server: a whole frame has come, or a request of a gate; the connection is closed. */
 void broker_request_begin(struct broker_connection *connection, uint8_t *data, size_t size);
+void broker_request_begin_call(struct broker_connection *connection, struct gate_call *call);
 void broker_request_disconnect(struct broker_connection *connection);
 
 struct broker_request_pool {

@@ -19,8 +19,15 @@
 #include "server/broker/broker_config.h"
 #include "server/broker/broker_request.h"
 #include "server/broker/control.h"
+#include "server/broker/departure.h"
+#include "server/broker/directory_loss.h"
+#include "server/broker/gates.h"
 #include "server/broker/group_service.h"
 #include "server/broker/partition_table.h"
+#include "server/broker/replica_fetchers.h"
+#include "server/broker/replica_moves.h"
+#include "server/broker/replication.h"
+#include "server/broker/replication_throttle.h"
 #include "shard/shard.h"
 
 enum broker_state {
@@ -47,6 +54,10 @@ struct broker_server {
     struct net *net;
     struct control *control;
     struct partition_table partitions;
+    struct replication replication;
+    struct replica_fetchers fetchers;
+    struct replication_throttle throttle;
+    struct replica_moves moves;
     struct fetch_session_cache fetch_sessions;
     struct auto_topic auto_topics;
     struct group_service groups;
@@ -56,6 +67,9 @@ struct broker_server {
     struct record_unpacker_idle unpackers;
     uint64_t late_produce_bytes; /* Of Produce requests that are answered, but not on the disk. */
     struct list connections;
+    struct gates gates;
+    struct departure departure;
+    struct directory_loss loss;
 
     struct io_address bound[broker_listener_count_max];
     uint32_t bound_count;
@@ -63,8 +77,9 @@ struct broker_server {
     struct delay bind_again;
     struct broker_endpoint endpoints[broker_listener_count_max];
     uint32_t endpoint_count;
-    char host_name[256]; /* Advertised where a listener has no host. */
-    uint32_t busy_directory_count;
+    char host_name[256];           /* Advertised where a listener has no host. */
+    uint32_t unidentified_count;   /* Log directories that are being checked, */
+    uint32_t busy_directory_count; /* and those that are being closed, maybe at once. */
 };
 
 /* Opens and loads the log directories, waiting for the disk; everything else follows while io runs.
@@ -85,6 +100,27 @@ static inline bool broker_server_is_serving(const struct broker_server *server)
 
 /* After it has stopped; NULL is allowed. */
 void broker_server_deinit(struct broker_server *server);
+
+/* ---- What it has in common with its gates. ---- */
+
+struct net_options broker_server_net_options(const struct broker_config *config);
+struct net_verdict broker_server_judge_length(const struct broker_config *config, uint32_t length);
+
+/* The index of the listener that is bound to the port. */
+uint32_t broker_server_listener(const struct broker_server *server, uint16_t port);
+
+/* ---- For requests. ---- */
+
+/* The partition, hosted here, and led here unless may_follow; otherwise NULL and the code to
+ * answer. leader_epoch is what the client believes, -1: it does not say. */
+struct broker_partition_name {
+    struct slice topic;
+    int32_t index;
+    int32_t leader_epoch;
+    bool may_follow;
+};
+struct partition *broker_server_partition(const struct broker_server *server,
+                                          struct broker_partition_name name, enum error_code *code);
 
 /* The partition, led here; otherwise NULL and the code to answer. leader_epoch is what the client
  * believes, -1: it does not say. */

@@ -5,6 +5,7 @@
 
 #include "broker/broker_setting.h"
 #include "broker/topic_name.h"
+#include "server/broker/broker_alteration.h"
 #include "server/broker/config_description.h"
 
 enum {
@@ -12,7 +13,6 @@ enum {
     entity_size = 300,
     arena_least = 8192,
     alter_count_max = 1000,
-    list_value_size_max = 4096
 };
 
 static const char controller_path[] = "/controller";
@@ -233,13 +233,13 @@ static bool has_item(struct slice list, struct slice wanted)
     return false;
 }
 
-/* Items of from that are (or are not) in other, behind what text holds. */
+/* Items of from that are (or are not) in other, behind what text holds. It has room for all. */
 static void put_items(char *text, size_t *size, struct slice from, struct slice other,
                       bool in_other)
 {
     struct slice item;
     while (next_item(&from, &item)) {
-        if (has_item(other, item) != in_other || *size + item.size + 1 > list_value_size_max)
+        if (has_item(other, item) != in_other)
             continue;
         if (*size > 0)
             text[(*size)++] = ',';
@@ -282,19 +282,18 @@ static int16_t change_list(struct editing *editing, const struct config_alter *a
                     appends ? "Config value append is not allowed for config key:"
                             : "Config value subtract is not allowed for config key:",
                     alter->name);
-    char text[list_value_size_max];
     size_t size = 0;
     const struct slice now = list_now(editing, alter->name);
+    char *text = arena_take(&editing->arena, now.size + alter->value.size + 2);
+    if (text == NULL)
+        return KAFKA_UNKNOWN_SERVER_ERROR;
     if (appends) {
         put_items(text, &size, now, SLICE_NULL, false);
         put_items(text, &size, alter->value, now, false);
     } else {
         put_items(text, &size, now, alter->value, false);
     }
-    const struct slice value = arena_copy(&editing->arena, slice_of(text, size));
-    if (value.data == NULL)
-        return KAFKA_UNKNOWN_SERVER_ERROR;
-    set_entry(&editing->config, alter->name, value);
+    set_entry(&editing->config, alter->name, slice_of(text, size));
     return KAFKA_NONE;
 }
 
@@ -330,14 +329,13 @@ static int16_t check_topic_entry(struct config_resource_alter *resource,
                : KAFKA_INVALID_CONFIG;
 }
 
-static int16_t check_broker_entry(struct config_resource_alter *resource,
-                                  const struct topic_config_entry *entry)
+static int16_t check_broker(const struct editing *editing)
 {
-    const struct broker_setting *setting = broker_setting_find(entry->name);
-    if (setting == NULL || !setting->is_dynamic || setting->is_sensitive)
-        return deny(resource, KAFKA_INVALID_REQUEST,
-                    "Cannot update these configs dynamically:", entry->name);
-    return broker_setting_check(setting, entry->value, resource->reason, sizeof resource->reason)
+    struct config_resource_alter *resource = editing->resource;
+    const struct broker_alteration alteration = {.store = editing->admin->options.store,
+                                                 .config = &editing->config,
+                                                 .is_default = resource->name.size == 0};
+    return broker_alteration_check(&alteration, resource->reason, sizeof resource->reason)
                ? KAFKA_NONE
                : KAFKA_INVALID_REQUEST;
 }
@@ -362,14 +360,12 @@ static int16_t edit(struct editing *editing)
         if (code != KAFKA_NONE)
             return code;
     }
-    for (uint32_t index = 0; index < editing->config.count; index++) {
-        const struct topic_config_entry *entry = &editing->config.entries[index];
-        const int16_t code = is_topic(resource) ? check_topic_entry(resource, entry)
-                                                : check_broker_entry(resource, entry);
+    for (uint32_t index = 0; is_topic(resource) && index < editing->config.count; index++) {
+        const int16_t code = check_topic_entry(resource, &editing->config.entries[index]);
         if (code != KAFKA_NONE)
             return code;
     }
-    return KAFKA_NONE;
+    return is_topic(resource) ? KAFKA_NONE : check_broker(editing);
 }
 
 static size_t text_size(const struct config_resource_alter *resource)
@@ -389,8 +385,7 @@ static int16_t make_data(struct entity *entity, size_t now_size, struct slice *d
         return deny(resource, KAFKA_INVALID_REQUEST, "Too many settings at once", SLICE_NULL);
     const uint32_t kept = job->alteration->is_incremental ? entity->now.config.count : 0;
     const size_t size = arena_least + 4 * now_size + 4 * text_size(resource) +
-                        (kept + resource->alter_count) * sizeof(struct topic_config_entry) +
-                        2 * list_value_size_max;
+                        (kept + resource->alter_count) * sizeof(struct topic_config_entry);
     heap_give(job->admin->options.heap, entity->memory); /* Of an attempt that lost a race. */
     entity->memory = heap_take(job->admin->options.heap, size);
     if (entity->memory == NULL)

@@ -84,17 +84,12 @@ static bool goes_on(struct config_changes *changes, const struct keeper_result *
 
 /* ---- entities ---- */
 
-static void tell_topic(struct config_changes *changes, struct slice topic)
-{
-    changes->handler.on_topic(changes->handler.context, topic,
-                              config_store_topic(changes->options.store, topic));
-}
-
 /* Defaults of topics may have changed with the broker's settings. */
 static void tell_all_topics(struct config_changes *changes)
 {
     list_each (link, &changes->options.store->topics)
-        tell_topic(changes, CONTAINER_OF(link, struct config_store_topic, link)->name);
+        changes->handler.on_topic(changes->handler.context,
+                                  CONTAINER_OF(link, struct config_store_topic, link));
 }
 
 static void on_entity_read(struct zk_request *request, const struct keeper_result *result)
@@ -106,15 +101,17 @@ static void on_entity_read(struct zk_request *request, const struct keeper_resul
     const struct slice entity = slice_skip(slice_from_text(changes->path), strlen("/config/"));
     enum err err = ERR_OK;
     if (slice_starts_with(entity, SLICE_LITERAL("topics/"))) {
-        const struct slice topic = slice_skip(entity, strlen("topics/"));
-        if (config_store_has_topic(store, topic)) {
-            err = config_store_set_topic(store, topic, result->data);
-            tell_topic(changes, topic);
+        const struct slice name = slice_skip(entity, strlen("topics/"));
+        const struct config_store_topic *topic = config_store_find_topic(store, name);
+        if (topic != NULL) {
+            err = config_store_set_topic(store, name, result->data);
+            changes->handler.on_topic(changes->handler.context, topic);
         }
     } else {
         const bool is_default = slice_equal_text(entity, "brokers/<default>");
         err = config_store_set_broker(store, is_default, result->data);
         tell_all_topics(changes);
+        changes->handler.on_broker(changes->handler.context);
     }
     if (err != ERR_OK)
         diag_error(changes->options.diag, "%s: %s", changes->path, err_text(err));

@@ -16,7 +16,8 @@ enum { config_changes_path_size = 320 };
 
 struct config_changes_handler {
     void (*on_loaded)(void *context); /* The first reading in a session is done. */
-    void (*on_topic)(void *context, struct slice topic, const struct topic_config *config);
+    void (*on_topic)(void *context, const struct config_store_topic *topic);
+    void (*on_broker)(void *context); /* Settings of brokers, defaults of topics among them. */
     void *context;
 };
 

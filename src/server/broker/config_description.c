@@ -37,7 +37,7 @@ static void add(struct synonyms *synonyms, const char *name, struct slice value,
 static struct slice default_of(const char *key)
 {
     const struct broker_setting *setting = broker_setting_find(slice_from_text(key));
-    return setting == NULL || setting->value_default == NULL
+    return setting == NULL || setting->value_default == NULL || !broker_setting_is_listed(setting)
                ? SLICE_NULL
                : slice_from_text(setting->value_default);
 }
@@ -181,6 +181,13 @@ static struct keys keys_of(const char *name)
     return (struct keys){{name}, 1};
 }
 
+/* A throttle is changed by the tools that move replicas, so Apache's broker calls it so, and what
+ * nobody knows. */
+static bool is_read_only(const struct broker_setting *setting)
+{
+    return setting == NULL || !setting->is_dynamic || !broker_setting_is_listed(setting);
+}
+
 static bool describe_setting(const struct config_store *store, const struct broker_setting *setting,
                              struct arena *arena, struct config_description *description)
 {
@@ -194,7 +201,7 @@ static bool describe_setting(const struct config_store *store, const struct brok
         .value = setting->is_sensitive ? SLICE_NULL : copy(arena, value),
         .source = chain.count > 0 ? chain.items[0].source : CONFIG_SOURCE_DEFAULT,
         .type = (int8_t)setting->type,
-        .is_read_only = !setting->is_dynamic,
+        .is_read_only = is_read_only(setting),
         .is_sensitive = setting->is_sensitive,
     };
     return attach(description, &chain, arena);
@@ -223,12 +230,56 @@ static enum err describe_default(const struct config_store *store, struct arena 
             .name = copy(arena, entry->name),
             .value = copy(arena, entry->value),
             .source = CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER,
-            .type = setting == NULL ? BROKER_SETTING_STRING : (int8_t)setting->type,
-            .is_sensitive = setting != NULL && setting->is_sensitive,
+            .type = setting == NULL ? 0 : (int8_t)setting->type,
+            .is_read_only = is_read_only(setting),
+            .is_sensitive = setting == NULL || setting->is_sensitive,
         };
         if (description->is_sensitive)
             description->value = SLICE_NULL;
         if (!attach(description, &one, arena))
+            return ERR_NO_MEMORY;
+    }
+    return ERR_OK;
+}
+
+/* What nobody knows may be a secret: it is named, and not told. */
+static bool describe_unknown(const struct config_store *store, struct slice name,
+                             struct arena *arena, struct config_description *description)
+{
+    const struct znode_config *configs[] = {&store->broker_own.config,
+                                            &store->broker_default.config};
+    struct synonyms chain = {.count = 0};
+    const struct slice shown = copy(arena, name);
+    for (int8_t i = 0; i < (int8_t)ARRAY_COUNT(configs); i++)
+        if (config_store_find(configs[i], name).data != NULL)
+            chain.items[chain.count++] = (struct config_synonym){
+                shown, SLICE_LITERAL(""), (int8_t)(CONFIG_SOURCE_DYNAMIC_BROKER + i)};
+    *description = (struct config_description){.name = shown,
+                                               .value = SLICE_NULL,
+                                               .source = chain.items[0].source,
+                                               .is_read_only = true,
+                                               .is_sensitive = true};
+    return shown.data != NULL && attach(description, &chain, arena);
+}
+
+/* What has no place in the list is told while it is set. */
+static enum err describe_unlisted(const struct config_store *store, struct arena *arena,
+                                  struct config_resource_describe *resource)
+{
+    const struct znode_config *own = &store->broker_own.config;
+    const struct znode_config *all = &store->broker_default.config;
+    for (uint32_t index = 0; index < own->count + all->count; index++) {
+        const bool is_own = index < own->count;
+        const struct slice name =
+            is_own ? own->entries[index].name : all->entries[index - own->count].name;
+        const struct broker_setting *setting = broker_setting_find(name);
+        if ((setting != NULL && broker_setting_is_listed(setting)) || !is_wanted(resource, name) ||
+            (!is_own && config_store_find(own, name).data != NULL))
+            continue;
+        struct config_description *description = &resource->configs[resource->config_count++];
+        const bool is_told = setting == NULL ? describe_unknown(store, name, arena, description)
+                                             : describe_setting(store, setting, arena, description);
+        if (!is_told)
             return ERR_NO_MEMORY;
     }
     return ERR_OK;
@@ -240,7 +291,10 @@ enum err config_description_broker(const struct config_store *store, bool is_def
     resource->config_count = 0;
     if (is_default)
         return describe_default(store, arena, resource);
-    resource->configs = arena_take_array(arena, broker_setting_count, sizeof *resource->configs);
+    resource->configs = arena_take_array(arena,
+                                         broker_setting_count + store->broker_own.config.count +
+                                             store->broker_default.config.count,
+                                         sizeof *resource->configs);
     if (resource->configs == NULL)
         return ERR_NO_MEMORY;
     for (uint32_t index = 0; index < broker_setting_count; index++) {
@@ -250,5 +304,5 @@ enum err config_description_broker(const struct config_store *store, bool is_def
         if (!describe_setting(store, setting, arena, &resource->configs[resource->config_count++]))
             return ERR_NO_MEMORY;
     }
-    return ERR_OK;
+    return describe_unlisted(store, arena, resource);
 }

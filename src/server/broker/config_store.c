@@ -35,15 +35,17 @@ void config_store_release(struct heap *heap, struct config_store_entries *entrie
     *entries = (struct config_store_entries){0};
 }
 
-struct slice config_store_value(const struct config_store *store, const char *key)
+struct slice config_store_dynamic(const struct config_store *store, const char *key)
 {
     const struct slice name = slice_from_text(key);
-    struct slice value = config_store_find(&store->broker_own.config, name);
-    if (value.data == NULL)
-        value = config_store_find(&store->broker_default.config, name);
-    if (value.data == NULL)
-        value = store->static_value(store->static_value_context, key);
-    return value;
+    const struct slice value = config_store_find(&store->broker_own.config, name);
+    return value.data != NULL ? value : config_store_find(&store->broker_default.config, name);
+}
+
+struct slice config_store_value(const struct config_store *store, const char *key)
+{
+    const struct slice value = config_store_dynamic(store, key);
+    return value.data != NULL ? value : store->static_value(store->static_value_context, key);
 }
 
 static struct slice source_value(void *context, const char *key)
@@ -121,7 +123,8 @@ static bool has_name(const struct hash_link *link, const void *key)
                        *(const struct slice *)key);
 }
 
-static struct config_store_topic *find(const struct config_store *store, struct slice name)
+struct config_store_topic *config_store_find_topic(const struct config_store *store,
+                                                   struct slice name)
 {
     struct hash_link *link = hash_table_find(&store->topics_by_name,
                                              hash_bytes(name, store->hash_seed), has_name, &name);
@@ -146,7 +149,7 @@ enum err config_store_set_topic(struct config_store *store, struct slice name, s
     const enum err err = config_store_read(store->heap, data, &entries);
     if (entries.block == NULL)
         return err;
-    struct config_store_topic *topic = find(store, name);
+    struct config_store_topic *topic = config_store_find_topic(store, name);
     if (topic == NULL)
         topic = add(store, name);
     if (topic == NULL) {
@@ -161,20 +164,26 @@ enum err config_store_set_topic(struct config_store *store, struct slice name, s
     return err;
 }
 
-void config_store_forget_topic(struct config_store *store, struct slice name)
+void config_store_shrink_topic(struct config_store *store, struct slice name,
+                               uint32_t partition_count)
 {
-    struct config_store_topic *topic = find(store, name);
-    if (topic != NULL)
+    struct config_store_topic *topic = config_store_find_topic(store, name);
+    if (topic == NULL)
+        return;
+    topic->partition_count = partition_count;
+    if (partition_count == 0)
         drop_topic(store, topic);
 }
 
-bool config_store_has_topic(const struct config_store *store, struct slice name)
+void config_store_note_partition(struct config_store *store, struct slice name, int32_t index)
 {
-    return find(store, name) != NULL;
+    struct config_store_topic *topic = config_store_find_topic(store, name);
+    if (topic != NULL)
+        topic->partition_count = (uint32_t)max_u64(topic->partition_count, (uint64_t)index + 1);
 }
 
 const struct topic_config *config_store_topic(const struct config_store *store, struct slice name)
 {
-    const struct config_store_topic *topic = find(store, name);
+    const struct config_store_topic *topic = config_store_find_topic(store, name);
     return topic == NULL ? &store->defaults : &topic->resolved;
 }

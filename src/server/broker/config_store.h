@@ -21,6 +21,7 @@ struct config_store_topic {
     struct hash_link by_name;
     struct list link;
     struct slice name;
+    uint32_t partition_count; /* No partition from this number on has lived here. */
     struct config_store_entries entries;
     struct topic_config resolved;
 };
@@ -54,10 +55,20 @@ MUST_CHECK enum err config_store_set_broker(struct config_store *store, bool is_
                                             struct slice data);
 MUST_CHECK enum err config_store_set_topic(struct config_store *store, struct slice name,
                                            struct slice data);
-void config_store_forget_topic(struct config_store *store, struct slice name);
+/* The topic, if its settings are known here, or NULL. */
+struct config_store_topic *config_store_find_topic(const struct config_store *store,
+                                                   struct slice name);
 
-/* Whether the topic's settings are known here. */
-bool config_store_has_topic(const struct config_store *store, struct slice name);
+static inline bool config_store_has_topic(const struct config_store *store, struct slice name)
+{
+    return config_store_find_topic(store, name) != NULL;
+}
+
+/* A partition of the topic lives here. */
+void config_store_note_partition(struct config_store *store, struct slice name, int32_t index);
+/* None from this number on does. 0: the topic is forgotten. */
+void config_store_shrink_topic(struct config_store *store, struct slice name,
+                               uint32_t partition_count);
 
 /* The topic's settings, or the defaults. Lends: until it is set or forgotten. */
 const struct topic_config *config_store_topic(const struct config_store *store, struct slice name);
@@ -65,6 +76,8 @@ const struct topic_config *config_store_topic(const struct config_store *store, 
 /* A key of server.properties: this broker's dynamic value, else the cluster's default, else the
  * file's; or null. */
 struct slice config_store_value(const struct config_store *store, const char *key);
+/* The same without the file's. */
+struct slice config_store_dynamic(const struct config_store *store, const char *key);
 struct topic_config_source config_store_source(const struct config_store *store);
 
 /* The value of a name, or null. */

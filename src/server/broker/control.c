@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "broker/controller_alteration.h"
 #include "client/keeper_hosts.h"
 #include "net/net.h"
 #include "server/broker/bootstrap.h"
@@ -10,12 +11,22 @@
 #include "server/broker/config_store.h"
 #include "server/broker/controller_driver.h"
 #include "server/broker/election.h"
+#include "server/broker/log_dir_notice.h"
+#include "server/broker/partition_admin.h"
 #include "server/broker/producer_ids.h"
+#include "server/broker/reassignment_job.h"
 #include "server/broker/registration.h"
 #include "server/broker/replica_agent.h"
+#include "server/broker/roll_call.h"
 #include "server/broker/topic_admin.h"
 
-enum { endpoint_count_max = 16, stop_poll_ms = 5, stop_rounds_max = 400 };
+enum {
+    endpoint_count_max = 16,
+    stop_poll_ms = 5,
+    stop_rounds_max = 400,
+    ask_again_ms_first = 1000,
+    ask_again_ms_max = 32000,
+};
 
 enum phase {
     PHASE_OPENING,     /* Until on_opened. */
@@ -39,6 +50,7 @@ struct control {
     struct config_store store;
     struct config_changes changes;
     struct metadata_view view;
+    struct roll_call roll_call;
     struct replica_agent agent;
     struct registration registration;
     struct election election;
@@ -46,7 +58,11 @@ struct control {
     struct controller_driver driver;
     struct producer_ids producer_ids;
     struct topic_admin topics;
+    struct partition_admin partitions;
     struct config_admin configs;
+    struct log_dir_notice notice;
+    struct delay ask_again;
+    uint32_t ask_again_ms; /* The next pause: the longer the more often, within a registration. */
 
     int32_t broker_id;
     int64_t broker_epoch;
@@ -120,6 +136,19 @@ static void on_driver_deposed(void *context)
     election_lose(&control->election);
 }
 
+static void on_driver_progress(void *context)
+{
+    struct control *control = context;
+    partition_admin_advance(&control->partitions);
+    topic_admin_advance(&control->topics);
+}
+
+static void on_reassignments(void *context, struct slice data, int32_t version)
+{
+    struct control *control = context;
+    reassignment_job_read(&control->partitions, data, version);
+}
+
 static void on_elected(void *context, int32_t epoch, int32_t epoch_version)
 {
     struct control *control = context;
@@ -143,12 +172,15 @@ static void on_registered(void *context, int64_t broker_epoch)
 {
     struct control *control = context;
     control->broker_epoch = broker_epoch;
+    control->ask_again_ms = ask_again_ms_first;
     control->agent.broker_epoch = broker_epoch;
+    roll_call_begin(&control->roll_call);
     diag_info(control->shard->diag, "registered as broker %d, epoch %lld", (int)control->broker_id,
               (long long)broker_epoch);
     if (!control->is_electing)
         election_begin(&control->election);
     control->is_electing = true;
+    log_dir_notice_send(&control->notice);
 }
 
 static void on_refused(void *context, const char *reason)
@@ -161,10 +193,19 @@ static void begin_registration(struct control *control)
     registration_begin(&control->registration, &control->record, io_wall_ms(control->shard->io));
 }
 
-static void on_topic_config(void *context, struct slice topic, const struct topic_config *config)
+static void on_topic_config(void *context, const struct config_store_topic *topic)
 {
     struct control *control = context;
-    control->handler->on_topic_config(control->context, topic, config);
+    control->handler->on_topic_config(control->context, topic->name, topic->partition_count,
+                                      &topic->resolved);
+}
+
+static void on_broker_config(void *context)
+{
+    struct control *control = context;
+    control->handler->on_broker_config(control->context);
+    /* Whether leaders may be unclean is one of the topics' defaults. */
+    controller_driver_reconsider(&control->driver);
 }
 
 static void stop_timer(struct control *control)
@@ -200,6 +241,8 @@ static void on_bootstrapped(void *context)
                   (struct election_options){session, control->shard->io, diag, broker_id},
                   (struct election_handler){on_elected, on_deposed, on_other, control});
     producer_ids_init(&control->producer_ids, session, diag, broker_id);
+    control->notice.options =
+        (struct log_dir_notice_options){.session = session, .diag = diag, .broker_id = broker_id};
     read_feature(control);
     config_changes_begin(&control->changes, broker_id);
 }
@@ -256,12 +299,14 @@ static void start_timer(struct control *control, uint64_t after_ms)
 /* Everything that waits is answered first, then the session goes. */
 static void go_on_stopping(struct control *control)
 {
-    const bool is_idle = topic_admin_stop(&control->topics);
+    const bool has_no_topics = topic_admin_stop(&control->topics);
+    const bool is_idle = partition_admin_stop(&control->partitions) && has_no_topics;
     if (!is_idle && control->stop_round++ < stop_rounds_max) {
         start_timer(control, stop_poll_ms);
         return;
     }
     control->phase = PHASE_CLOSING;
+    registration_end(&control->registration);
     if (control->session.client != NULL)
         zk_session_stop(&control->session);
 }
@@ -281,6 +326,22 @@ static void on_timer(struct io_op *op, int64_t result)
 static struct zk_session_handler session_handler_of(struct control *control)
 {
     return (struct zk_session_handler){on_session, on_expired, on_session_stopped, control};
+}
+
+/* The controller asks for all replicas of a broker that says this. */
+static void on_ask_again(struct delay *delay)
+{
+    control_report_loss(CONTAINER_OF(delay, struct control, ask_again));
+}
+
+static void ask_again(void *context)
+{
+    struct control *control = context;
+    if (control->phase >= PHASE_STOPPING || delay_is_running(&control->ask_again))
+        return;
+    delay_queue_add(control->options.delays, &control->ask_again, control->ask_again_ms);
+    control->ask_again_ms =
+        (uint32_t)min_u64(2 * (uint64_t)control->ask_again_ms, ask_again_ms_max);
 }
 
 static enum err init_stores(struct control *control, uint64_t seed)
@@ -305,37 +366,56 @@ static enum err init_stores(struct control *control, uint64_t seed)
                                                       .view = &control->view,
                                                       .handler = control->handler,
                                                       .handler_context = control->context,
+                                                      .ask_again = ask_again,
+                                                      .context = control,
                                                       .hash_seed = seed,
                                                   });
     return err;
 }
 
-static void init_followers(struct control *control, uint64_t seed)
+static void init_followers(struct control *control, struct net *net, uint64_t seed)
 {
     struct shard *shard = control->shard;
     const struct control_options *options = &control->options;
-    config_changes_init(
-        &control->changes,
-        (struct config_changes_options){
-            .io = shard->io,
-            .heap = shard->heap,
-            .diag = shard->diag,
-            .session = &control->session,
-            .store = &control->store,
-        },
-        (struct config_changes_handler){on_changes_loaded, on_topic_config, control});
+    roll_call_init(&control->roll_call, &control->view, &control->session, shard->diag);
+    config_changes_init(&control->changes,
+                        (struct config_changes_options){
+                            .io = shard->io,
+                            .heap = shard->heap,
+                            .diag = shard->diag,
+                            .session = &control->session,
+                            .store = &control->store,
+                        },
+                        (struct config_changes_handler){on_changes_loaded, on_topic_config,
+                                                        on_broker_config, control});
     controller_driver_init(
         &control->driver,
         (struct controller_driver_options){
             .io = shard->io,
+            .net = net,
             .heap = shard->heap,
             .diag = shard->diag,
+            .delays = options->delays,
             .session = &control->session,
+            .store = &control->store,
             .agent = &control->agent,
+            .inter_broker_listener = options->inter_broker_listener,
+            .answer_timeout_ms = options->answer_timeout_ms,
+            .imbalance_check_s =
+                options->auto_leader_rebalance ? options->leader_imbalance_check_s : 0,
+            .imbalance_percent = options->leader_imbalance_percent,
             .hash_seed = seed,
             .delete_topic_enable = options->delete_topic_enable,
         },
-        (struct controller_driver_handler){on_settled, on_driver_deposed, control});
+        (struct controller_driver_handler){on_settled, on_driver_deposed, on_driver_progress,
+                                           on_reassignments, control});
+    partition_admin_init(&control->partitions, (struct partition_admin){
+                                                   .heap = shard->heap,
+                                                   .diag = shard->diag,
+                                                   .delays = options->delays,
+                                                   .driver = &control->driver,
+                                                   .view = &control->view,
+                                               });
     topic_admin_init(&control->topics, (struct topic_admin_options){
                                            .io = shard->io,
                                            .heap = shard->heap,
@@ -346,6 +426,7 @@ static void init_followers(struct control *control, uint64_t seed)
                                            .driver = &control->driver,
                                            .partition_count = options->partition_count,
                                            .replication_factor = options->replication_factor,
+                                           .told_wait_ms = options->told_wait_ms,
                                            .delete_topic_enable = options->delete_topic_enable,
                                        });
     config_admin_init(&control->configs, (struct config_admin_options){
@@ -397,6 +478,7 @@ enum err control_init(struct control **out, struct shard *shard, struct net *net
     control->broker_epoch = -1;
     control->features_epoch = -1;
     control->timer.done = on_timer;
+    control->ask_again.expired = on_ask_again;
     control->feature_request.done = on_feature;
     control->feature_watch.fired = on_feature_fired;
 
@@ -409,7 +491,7 @@ enum err control_init(struct control **out, struct shard *shard, struct net *net
         control_deinit(control);
         return err;
     }
-    init_followers(control, seed);
+    init_followers(control, net, seed);
     *out = control;
     return ERR_OK;
 }
@@ -463,6 +545,7 @@ void control_stop(struct control *control)
     control->phase = PHASE_STOPPING;
     if (was_opened)
         controller_driver_end(&control->driver);
+    delay_queue_remove(control->options.delays, &control->ask_again);
     stop_timer(control);
     start_timer(control, 0);
 }
@@ -497,6 +580,23 @@ struct metadata_view *control_metadata(struct control *control)
     return &control->view;
 }
 
+void control_receive(struct control *control, struct replica_agent_delivery *delivery)
+{
+    replica_agent_receive(&control->agent, delivery);
+}
+
+void control_drop_partition(struct control *control, struct slice topic, int32_t index)
+{
+    replica_agent_drop(&control->agent, topic, index);
+}
+
+void control_report_loss(struct control *control)
+{
+    log_dir_notice_want(&control->notice);
+    if (control->broker_epoch >= 0)
+        log_dir_notice_send(&control->notice);
+}
+
 void control_create_topics(struct control *control, struct create_topics *request)
 {
     topic_admin_create(&control->topics, request);
@@ -510,6 +610,37 @@ void control_delete_topics(struct control *control, struct delete_topics *reques
 void control_create_partitions(struct control *control, struct create_partitions *request)
 {
     topic_admin_grow(&control->topics, request);
+}
+
+void control_alter_partitions(struct control *control, struct alter_partitions *request)
+{
+    isr_admin_alter(&control->partitions, request);
+}
+
+void control_elect_leaders(struct control *control, struct elect_leaders *request)
+{
+    election_admin_elect(&control->partitions, request);
+}
+
+void control_alter_reassignments(struct control *control, struct alter_reassignments *request)
+{
+    reassignment_admin_alter(&control->partitions, request);
+}
+
+int16_t control_each_reassignment(struct control *control,
+                                  void (*each)(void *context,
+                                               const struct reassignment_description *description),
+                                  void *context)
+{
+    if (!partition_admin_is_controller(&control->partitions))
+        return KAFKA_NOT_CONTROLLER;
+    reassignment_admin_each(&control->partitions, each, context);
+    return KAFKA_NONE;
+}
+
+void control_shut_down_broker(struct control *control, struct shut_down_broker *request)
+{
+    election_admin_shut_down(&control->partitions, request);
 }
 
 void control_alter_configs(struct control *control, struct alter_configs *request)
@@ -527,7 +658,30 @@ void control_take_producer_id(struct control *control, struct producer_id_reques
     producer_ids_take(&control->producer_ids, request);
 }
 
+void control_take_producer_block(struct control *control, struct producer_block_request *request)
+{
+    producer_ids_take_block(&control->producer_ids, request);
+}
+
+int16_t control_check_broker(const struct control *control, int32_t broker_id, int64_t broker_epoch)
+{
+    const struct controller *controller = &control->partitions.driver->controller;
+    if (!partition_admin_is_controller(&control->partitions))
+        return KAFKA_NOT_CONTROLLER;
+    if (controller_find_broker(controller, broker_id) == NULL)
+        return KAFKA_BROKER_ID_NOT_REGISTERED;
+    return controller_alteration_check_broker(controller, broker_id, broker_epoch);
+}
+
 const struct topic_config *control_topic_config(const struct control *control, struct slice topic)
 {
     return config_store_topic(&control->store, topic);
+}
+
+int64_t control_dynamic_number(const struct control *control, const char *key, int64_t otherwise)
+{
+    int64_t number;
+    const struct slice value = config_store_dynamic(&control->store, key);
+    return value.data != NULL && znode_json_read_number(value, &number) == ERR_OK ? number
+                                                                                  : otherwise;
 }

@@ -28,6 +28,7 @@
 #include "shard/shard.h"
 
 struct control;
+struct delay_queue;
 struct net;
 
 /* What a partition should do here now. */
@@ -50,7 +51,8 @@ struct partition_change {
     int16_t error_code;
 };
 
-/* KAFKA_NONE, or e.g. KAFKA_KAFKA_STORAGE_ERROR. */
+/* KAFKA_NONE, or e.g. KAFKA_KAFKA_STORAGE_ERROR; KAFKA_UNKNOWN_SERVER_ERROR: it lacks memory, or
+ * another thing that may be there soon, and the order is given again. */
 void partition_change_done(struct partition_change *change, int16_t error_code);
 
 /* What the control side asks of the server. All may run only while io runs. */
@@ -58,8 +60,12 @@ struct control_handler {
     void (*on_opened)(void *context);
     void (*on_ready)(void *context);
     void (*on_partition)(void *context, struct partition_change *change);
-    /* Settings of a topic that has a partition here have changed. */
-    void (*on_topic_config)(void *context, struct slice topic, const struct topic_config *config);
+    /* Settings of a topic that has some of its first partition_count partitions here have
+     * changed. */
+    void (*on_topic_config)(void *context, struct slice topic, uint32_t partition_count,
+                            const struct topic_config *config);
+    /* Settings of brokers have been read, or have changed. */
+    void (*on_broker_config)(void *context);
     /* It cannot go on (another broker has this id, the cluster id changed): the server stops. */
     void (*on_failed)(void *context, enum err err, const char *reason);
     /* After control_stop: nothing of it is in flight any more; control_deinit may follow. */
@@ -76,6 +82,13 @@ struct control_options {
     int32_t partition_count;        /* num.partitions */
     int16_t replication_factor;     /* default.replication.factor */
     bool delete_topic_enable;
+    struct delay_queue *delays;         /* Kept. */
+    struct slice inter_broker_listener; /* The listener that brokers use among themselves. */
+    uint32_t answer_timeout_ms;         /* controller.socket.timeout.ms */
+    bool auto_leader_rebalance;         /* auto.leader.rebalance.enable */
+    uint32_t leader_imbalance_check_s;  /* leader.imbalance.check.interval.seconds */
+    uint32_t told_wait_ms;              /* rookery.topic.told.wait.ms */
+    uint32_t leader_imbalance_percent;  /* leader.imbalance.per.broker.percentage */
     /* A key of server.properties as text, or a null slice: topics' defaults come from these. Lends:
      * constant while the broker runs. */
     struct slice (*static_value)(void *context, const char *key);
@@ -113,7 +126,18 @@ int64_t control_features_epoch(const struct control *control);
 
 struct metadata_view *control_metadata(struct control *control);
 
-enum { control_reason_size = 192 };
+/* A message of a controller on another broker. Keeps delivery until its done has run, which may be
+ * within this call. */
+struct replica_agent_delivery;
+void control_receive(struct control *control, struct replica_agent_delivery *delivery);
+
+/* A log directory has failed: the controller is told (/log_dir_event_notification), and gives its
+ * orders again. Those for the partitions that lived there have been dropped before: so they are
+ * carried out anew, and answered with KAFKA_STORAGE_ERROR. */
+void control_drop_partition(struct control *control, struct slice topic, int32_t index);
+void control_report_loss(struct control *control);
+
+enum { control_reason_size = 320 };
 
 /* ---- Topics: only the controller answers, others get KAFKA_NOT_CONTROLLER in every item. ---- */
 
@@ -145,6 +169,7 @@ struct create_topics {
     int32_t timeout_ms; /* Wait so long until every partition has a leader; KAFKA_REQUEST_TIMED_OUT
                            if it takes longer. At most 0: do not wait. */
     bool validate_only;
+    bool by_any_broker; /* The broker itself wants it: this one need not be the controller. */
     void (*done)(struct create_topics *request);
     void *user;
     void *state; /* The control side's. */
@@ -288,8 +313,146 @@ struct producer_id_request {
 };
 void control_take_producer_id(struct control *control, struct producer_id_request *request);
 
+enum { producer_id_block_size = 1000 };
+
+/* AllocateProducerIds: a whole block for another broker, which begins with `first`. */
+struct producer_block_request {
+    int32_t broker_id;
+    void (*done)(struct producer_block_request *request, int16_t error_code, int64_t first);
+    void *user;
+    struct list link;
+};
+void control_take_producer_block(struct control *control, struct producer_block_request *request);
+
+/* Whether a broker may ask the controller here for something: KAFKA_NOT_CONTROLLER, also while the
+ * controller is loading; KAFKA_BROKER_ID_NOT_REGISTERED; KAFKA_STALE_BROKER_EPOCH. */
+int16_t control_check_broker(const struct control *control, int32_t broker_id,
+                             int64_t broker_epoch);
+
+/* ---- Changes of the ISR, as leaders ask for them: only the controller answers. ---- */
+
+/* One partition of an AlterPartition: what its leader wants, then what holds. */
+struct partition_alter {
+    struct slice topic; /* Null: by topic_id (version 2 and later). */
+    struct uuid topic_id;
+    int32_t index;
+    int32_t leader_epoch;
+    int32_t partition_epoch; /* The version of the state that the leader goes by. */
+    uint32_t isr_count;
+    const struct isr_member *isr;
+    int8_t leader_recovery_state; /* 0: recovered, 1: recovering. */
+    /* The answer, from here on. */
+    int16_t error_code;
+    int32_t leader_now;
+    int32_t leader_epoch_now;
+    int32_t partition_epoch_now;
+    uint32_t isr_count_now;
+    int32_t isr_now[control_replica_count_max];
+    int8_t leader_recovery_state_now;
+};
+
+/* AlterPartition. error_code is for the whole request (KAFKA_NOT_CONTROLLER, also while the
+ * controller is loading; KAFKA_STALE_BROKER_EPOCH): then the partitions have no answer. */
+struct alter_partitions {
+    int32_t broker_id; /* The leader's, that asks. */
+    int64_t broker_epoch;
+    int16_t version; /* Of the request: before 2, an ISR with a member that is not alive gets
+                        KAFKA_OPERATION_NOT_ATTEMPTED, later KAFKA_INELIGIBLE_REPLICA. */
+    uint32_t partition_count;
+    struct partition_alter *partitions; /* Kept until done, like all it points to. */
+    int16_t error_code;
+    void (*done)(struct alter_partitions *request);
+    void *user;
+    void *state; /* The control side's. */
+};
+void control_alter_partitions(struct control *control, struct alter_partitions *request);
+
+/* ---- Leaders and replicas: only the controller answers, others get KAFKA_NOT_CONTROLLER. ---- */
+
+struct partition_election {
+    struct slice topic;
+    int32_t index;
+    int16_t error_code; /* The answer, from here on. */
+    char reason[control_reason_size];
+    int32_t leader;
+    bool is_wanted; /* The control side's. */
+};
+
+/* ElectLeaders: preferred ones, or any live replica for partitions without a leader. */
+struct elect_leaders {
+    bool is_unclean;
+    uint32_t partition_count;
+    struct partition_election *partitions; /* Kept until done, like all it points to. */
+    int32_t timeout_ms; /* Wait so long until this broker's metadata shows the leaders. */
+    void (*done)(struct elect_leaders *request);
+    void *user;
+};
+void control_elect_leaders(struct control *control, struct elect_leaders *request);
+
+struct partition_reassignment {
+    struct slice topic;
+    int32_t index;
+    bool is_cancel; /* Back to where it was. */
+    uint32_t replica_count;
+    const int32_t *replicas;
+    int16_t error_code; /* The answer, from here on. */
+    char reason[control_reason_size];
+    int state; /* The control side's. */
+};
+
+/* AlterPartitionReassignments: answered when it has begun. error_code is for the whole request. */
+struct alter_reassignments {
+    uint32_t partition_count;
+    struct partition_reassignment *partitions; /* Kept until done, like all it points to. */
+    int32_t timeout_ms;
+    int16_t error_code;
+    void (*done)(struct alter_reassignments *request);
+    void *user;
+};
+void control_alter_reassignments(struct control *control, struct alter_reassignments *request);
+
+struct reassignment_description {
+    struct slice topic;
+    int32_t index;
+    uint32_t replica_count;
+    uint32_t adding_count;
+    uint32_t removing_count;
+    const int32_t *replicas;
+    const int32_t *adding;
+    const int32_t *removing;
+};
+
+/* Shows every reassignment that is under way; lends the description to each. KAFKA_NOT_CONTROLLER:
+ * none was shown. */
+MUST_CHECK int16_t control_each_reassignment(
+    struct control *control,
+    void (*each)(void *context, const struct reassignment_description *description), void *context);
+
+struct remaining_partition {
+    struct slice topic;
+    int32_t index;
+};
+
+/* ControlledShutdown: a broker is about to stop, and others shall lead what it leads.
+ * KAFKA_STALE_CONTROLLER_EPOCH: this broker is not the controller. */
+struct shut_down_broker {
+    int32_t broker_id;
+    int64_t broker_epoch; /* -1: not told. */
+    int16_t error_code;   /* The answer, from here on. */
+    uint32_t remaining_count;
+    struct remaining_partition *remaining; /* What it still leads, though it has replicas elsewhere.
+                                              Lent until done returns. */
+    void (*done)(struct shut_down_broker *request);
+    void *user;
+};
+void control_shut_down_broker(struct control *control, struct shut_down_broker *request);
+
 /* The resolved settings of a topic that has partitions here, or the defaults. Lends: until the io
  * loop runs again. */
 const struct topic_config *control_topic_config(const struct control *control, struct slice topic);
+
+/* A number that the keeper holds for this broker, else for all brokers; otherwise: neither does, or
+ * it is none. Never the file's. */
+int64_t control_dynamic_number(const struct control *control, const char *key, int64_t otherwise);
 
 #endif

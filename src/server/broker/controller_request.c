@@ -2,16 +2,22 @@
 
 static const char epoch_path[] = "/controller_epoch";
 
-struct controller_request *controller_request_acquire(struct controller_driver *driver)
+struct controller_request *controller_request_acquire(struct controller_driver *driver,
+                                                      bool is_aside)
 {
     struct controller_request *op = heap_take_zeroed(driver->options.heap, sizeof *op);
     if (op == NULL) {
         diag_error(driver->options.diag, "no memory for the controller's requests");
+        controller_driver_retry(driver);
         return NULL;
     }
     op->driver = driver;
+    op->is_aside = is_aside;
     op->request.path = op->path;
-    driver->open_count++;
+    if (is_aside)
+        driver->aside_count++;
+    else
+        driver->open_count++;
     return op;
 }
 
@@ -38,11 +44,20 @@ void controller_request_send_checked(struct controller_request *op, uint32_t op_
     controller_request_send(op, ZK_REQUEST_MULTI, done);
 }
 
+void controller_request_send_delete(struct controller_request *op)
+{
+    op->ops[1] = (struct keeper_multi_op){
+        .kind = KEEPER_MULTI_DELETE, .path = op->path, .version = keeper_any_version};
+    controller_request_send_checked(op, 2, controller_request_ignore);
+}
+
 void controller_request_release(struct controller_request *op)
 {
     struct controller_driver *driver = op->driver;
+    const bool is_aside = op->is_aside;
+    heap_give(driver->options.heap, op->block);
     heap_give(driver->options.heap, op);
-    controller_driver_close_one(driver);
+    controller_driver_close_one(driver, is_aside);
 }
 
 int32_t controller_request_code(struct controller_request *op, const struct keeper_result *result)

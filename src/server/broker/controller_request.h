@@ -6,6 +6,7 @@
 #ifndef SERVER_BROKER_CONTROLLER_REQUEST_H
 #define SERVER_BROKER_CONTROLLER_REQUEST_H
 
+#include "broker/controller_decision.h"
 #include "server/broker/controller_driver.h"
 
 #include <stdalign.h>
@@ -18,10 +19,13 @@ enum {
 struct controller_request {
     struct zk_request request;
     struct controller_driver *driver;
+    bool is_aside; /* The steps do not wait for it. */
     struct driver_topic *topic;
     struct driver_broker *broker;
     struct controller_partition *partition;
     struct controller_write write;
+    void *block; /* Of a request's data that is larger; given back with it. */
+    void *user;
     struct keeper_multi_op ops[3];
     char path[controller_request_path_size];
     char path_parent[controller_request_path_size];
@@ -29,7 +33,8 @@ struct controller_request {
 };
 
 /* Counted as open until it is released. NULL: no memory. */
-struct controller_request *controller_request_acquire(struct controller_driver *driver);
+struct controller_request *controller_request_acquire(struct controller_driver *driver,
+                                                      bool is_aside);
 void controller_request_release(struct controller_request *request);
 
 static inline struct controller_request *controller_request_of(struct zk_request *request)
@@ -46,6 +51,10 @@ void controller_request_send(struct controller_request *request, enum zk_request
 void controller_request_send_checked(struct controller_request *request, uint32_t op_count,
                                      void (*done)(struct zk_request *request,
                                                   const struct keeper_result *result));
+
+/* Deletes the znode at the request's path under the check; that it is gone already is as good.
+ * Takes request. */
+void controller_request_send_delete(struct controller_request *request);
 
 /* The code of a checked request's own part. When the check itself failed, the driver is deposed and
  * the code is KEEPER_SESSION_EXPIRED, as it is when the term is over. */

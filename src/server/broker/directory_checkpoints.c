@@ -4,6 +4,7 @@
 #include "broker/checkpoint_file.h"
 #include "journal/small_file.h"
 #include "server/broker/log_directory.h"
+#include "server/broker/partition_cut.h"
 #include "server/broker/partition_removal.h"
 #include "server/broker/partition_store.h"
 
@@ -24,20 +25,23 @@ static bool entry_of(const char *name, struct partition_store *store,
     entry->number = store->partition;
     const bool is_loaded = !list_empty(&store->segments) && store->offline_reason == NULL;
     if (name == directory_recovery_points) {
-        /* A refused partition keeps the line that it had. */
-        entry->offset =
-            is_loaded ? partition_store_recovery_point(store) : max_i64(store->recovery_point, 0);
+        /* A partition that is refused, or has failed, keeps the line that it had. */
+        if (is_loaded)
+            store->recovery_point = partition_store_recovery_point(store);
+        entry->offset = max_i64(store->recovery_point, 0);
         return true;
     }
     if (name == directory_high_watermarks) {
-        entry->offset = store->high_watermark;
-        return is_loaded;
+        /* After a start the old line stays until somebody has said what holds. */
+        const bool is_settled = store->watermark.is_settled;
+        entry->offset = is_settled ? store->high_watermark : store->watermark.checkpointed;
+        if (store->cut != NULL)
+            entry->offset = min_i64(entry->offset, store->cut->offset);
+        return is_loaded && entry->offset >= 0;
     }
+    /* Also where the first file's name says so: a power loss may bring back the files before it. */
     entry->offset = store->log_start_offset;
-    return !is_loaded ? store->log_start_offset > 0
-                      : store->log_start_offset >
-                            CONTAINER_OF(store->segments.next, struct partition_segment, link)
-                                ->index.base_offset;
+    return store->log_start_offset > 0;
 }
 
 static uint32_t count_entries(struct log_directory *directory, const char *name)
@@ -66,16 +70,17 @@ static void on_written(void *context, int64_t result)
     log_directory_on_idle(directory, NULL);
 }
 
-static void on_pair_written(void *context, int64_t result)
+static void on_set_written(void *context, int64_t result)
 {
     struct log_directory *directory = context;
-    directory->checkpoint_pair_count--;
-    directory->has_checkpoint_pair_failed |= result < 0;
+    directory->checkpoint_set_count--;
+    directory->has_checkpoint_set_failed |= result < 0;
+    directory->is_high_watermark_changed |= result < 0;
     log_directory_check_write(directory, "write of a checkpoint", directory->options.path, result);
-    if (directory->checkpoint_pair_count == 0 && !directory->has_checkpoint_pair_failed)
+    if (directory->checkpoint_set_count == 0 && !directory->has_checkpoint_set_failed)
         directory->checkpoint_ended = directory->checkpoint_begun;
     on_written(context, result);
-    if (directory->checkpoint_pair_count == 0)
+    if (directory->checkpoint_set_count == 0)
         partition_removal_on_checkpoint(directory);
 }
 
@@ -123,24 +128,43 @@ static enum err write_text(struct log_directory *directory, const char *name,
     return err;
 }
 
-enum err directory_checkpoints_write(struct log_directory *directory, const char *name)
+static void on_high_watermarks_written(void *context, int64_t result)
 {
-    return write_text(directory, name, on_written);
+    struct log_directory *directory = context;
+    const bool is_set_wanted = directory->is_checkpoint_set_wanted;
+    directory->is_writing_high_watermarks = false;
+    directory->is_checkpoint_set_wanted = false;
+    on_written(context, result);
+    if (is_set_wanted && directory_checkpoints_write_set(directory) != ERR_OK)
+        partition_removal_on_checkpoint(directory); /* No memory for the text. */
 }
 
-enum err directory_checkpoints_write_pair(struct log_directory *directory)
+enum err directory_checkpoints_write_high_watermarks(struct log_directory *directory)
 {
-    static const char *const names[] = {directory_recovery_points, directory_log_starts};
-    if (directory->checkpoint_pair_count > 0)
+    assert(directory->checkpoints_writing == 0);
+    directory->is_high_watermark_changed = false;
+    const enum err err =
+        write_text(directory, directory_high_watermarks, on_high_watermarks_written);
+    directory->is_writing_high_watermarks = err == ERR_OK;
+    return err;
+}
+
+enum err directory_checkpoints_write_set(struct log_directory *directory)
+{
+    static const char *const names[] = {directory_recovery_points, directory_log_starts,
+                                        directory_high_watermarks};
+    directory->is_checkpoint_set_wanted = directory->is_writing_high_watermarks;
+    if (directory->checkpoint_set_count > 0 || directory->is_writing_high_watermarks)
         return ERR_OK;
-    directory->has_checkpoint_pair_failed = false;
+    directory->has_checkpoint_set_failed = false;
+    directory->is_high_watermark_changed = false;
     directory->checkpoint_begun++;
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        const enum err err = write_text(directory, names[i], on_pair_written);
-        directory->has_checkpoint_pair_failed |= err != ERR_OK;
+        const enum err err = write_text(directory, names[i], on_set_written);
+        directory->has_checkpoint_set_failed |= err != ERR_OK;
         if (err != ERR_OK)
             return err;
-        directory->checkpoint_pair_count++;
+        directory->checkpoint_set_count++;
     }
     return ERR_OK;
 }
@@ -158,10 +182,14 @@ static enum err write_wait(struct log_directory *directory, const char *name)
     return result < 0 ? err_from_errno((int)result) : ERR_OK;
 }
 
-enum err directory_checkpoints_write_pair_wait(struct log_directory *directory)
+enum err directory_checkpoints_write_all_wait(struct log_directory *directory)
 {
-    const enum err err = write_wait(directory, directory_recovery_points);
-    return err != ERR_OK ? err : write_wait(directory, directory_log_starts);
+    static const char *const names[] = {directory_recovery_points, directory_log_starts,
+                                        directory_high_watermarks};
+    enum err err = ERR_OK;
+    for (size_t i = 0; i < ARRAY_COUNT(names) && err == ERR_OK; i++)
+        err = write_wait(directory, names[i]);
+    return err;
 }
 
 enum err directory_checkpoints_write_marker(struct log_directory *directory)

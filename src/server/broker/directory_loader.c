@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { path_bytes = 1024, checkpoint_bytes_max = 256 << 20 };
+enum { path_bytes = 1024, checkpoint_bytes_max = 256 << 20, loads_at_once = 32 };
 
 static void print_path(const struct log_directory *directory, const char *name, char *path)
 {
@@ -119,9 +119,12 @@ static enum err take_clean_marker(struct log_directory *directory)
 struct listing {
     struct log_directory *directory;
     enum err err;
+    bool has_futures;  /* That were passed by, */
+    bool wants_future; /* and which are all that is wanted. */
 };
 
-static enum err add_partition(struct log_directory *directory, const struct partition_name *name)
+static enum err add_partition(struct log_directory *directory, const struct partition_name *parsed,
+                              const char *name)
 {
     if (log_directory_partition_count(directory) >= directory->options.partition_count_max) {
         diag_error(directory->diag, "%s holds more than %u partitions", directory->options.path,
@@ -129,12 +132,25 @@ static enum err add_partition(struct log_directory *directory, const struct part
         return ERR_LIMIT;
     }
     const struct partition_config config =
-        directory->events.config_of(directory->events.context, name->topic, name->partition);
+        directory->events.config_of(directory->events.context, parsed->topic, parsed->partition);
     struct partition_store *store =
-        partition_store_take(directory, name->topic, name->partition, config);
+        parsed->kind == PARTITION_NAME_FUTURE
+            ? partition_store_take_future(directory, parsed->topic, parsed->partition, config, name)
+            : partition_store_take(directory, parsed->topic, parsed->partition, config);
     if (store == NULL)
         return ERR_NO_MEMORY;
     log_directory_add(directory, store);
+    return ERR_OK;
+}
+
+/* A copy beside the replica itself, or a second one, moves nothing: nobody makes such. */
+static enum err add_future(struct log_directory *directory, const struct partition_name *parsed,
+                           const char *name)
+{
+    if (log_directory_find(directory, parsed->topic, parsed->partition) == NULL)
+        return add_partition(directory, parsed, name);
+    diag_warn(directory->diag, "%s/%s is left alone: the partition is here already",
+              directory->options.path, name);
     return ERR_OK;
 }
 
@@ -155,15 +171,21 @@ static void on_entry(void *context, const char *name)
         is_directory_of_others(name))
         return;
     const struct partition_name parsed = partition_name_parse(slice_from_text(name));
+    if (listing->wants_future && parsed.kind != PARTITION_NAME_FUTURE)
+        return;
     switch (parsed.kind) {
-    case PARTITION_NAME_LIVE: listing->err = add_partition(directory, &parsed); return;
+    case PARTITION_NAME_LIVE: listing->err = add_partition(directory, &parsed, name); return;
     case PARTITION_NAME_DELETED:
         partition_removal_add(directory,
                               (struct removal_options){.path = path, .is_directory = true});
         return;
     case PARTITION_NAME_FUTURE:
+        listing->has_futures = true;
+        if (listing->wants_future)
+            listing->err = add_future(directory, &parsed, name);
+        return;
     case PARTITION_NAME_STRAY:
-        diag_warn(directory->diag, "%s is left alone: a move or a stray replica of Apache's", path);
+        diag_warn(directory->diag, "%s is left alone: a stray replica of Apache's", path);
         return;
     case PARTITION_NAME_UNRELATED:
         diag_error(directory->diag,
@@ -216,13 +238,53 @@ static void use_log_start(struct partition_store *store, int64_t offset)
     store->log_start_offset = offset;
 }
 
-/* Only the mark of this life of the topic counts. */
-static bool use_mark(void *context, uint32_t slot, const struct synced_mark *mark)
+static void use_high_watermark(struct partition_store *store, int64_t offset)
 {
-    struct log_directory *directory = context;
+    store->watermark.checkpointed = offset;
+}
+
+/* The stores by what a mark says of them, with at least as many empty places among them. */
+struct mark_lookup {
+    struct log_directory *directory;
+    struct partition_store **places;
+    uint64_t mask;
+};
+
+static uint64_t mark_place(const struct mark_lookup *lookup, uint64_t name, int32_t partition)
+{
+    return hash_u64((uint32_t)partition, name ^ lookup->directory->hash_seed) & lookup->mask;
+}
+
+static enum err mark_lookup_init(struct mark_lookup *lookup, struct log_directory *directory)
+{
+    uint64_t count = 2;
+    while (count < 2 * directory->stores.count)
+        count *= 2;
+    *lookup = (struct mark_lookup){
+        .directory = directory,
+        .places = heap_take_zeroed(directory->heap, count * sizeof(struct partition_store *)),
+        .mask = count - 1,
+    };
+    if (lookup->places == NULL)
+        return ERR_NO_MEMORY;
     uint64_t position = 0;
     for (struct partition_store *store = log_directory_next(directory, &position, NULL);
          store != NULL; store = log_directory_next(directory, &position, store)) {
+        uint64_t place = mark_place(lookup, synced_mark_name(store->topic), store->partition);
+        while (lookup->places[place] != NULL)
+            place = (place + 1) & lookup->mask;
+        lookup->places[place] = store;
+    }
+    return ERR_OK;
+}
+
+/* Only the mark of this life of the topic counts. */
+static bool use_mark(void *context, uint32_t slot, const struct synced_mark *mark)
+{
+    const struct mark_lookup *lookup = context;
+    struct partition_store *store;
+    for (uint64_t place = mark_place(lookup, mark->name, mark->partition);
+         (store = lookup->places[place]) != NULL; place = (place + 1) & lookup->mask) {
         if (store->partition != mark->partition || topic_id_is_none(&store->id) ||
             !topic_id_equal(&store->id, &mark->id) ||
             synced_mark_name(store->topic) != mark->name || store->mark_slot != UINT32_MAX)
@@ -235,40 +297,104 @@ static bool use_mark(void *context, uint32_t slot, const struct synced_mark *mar
     return false;
 }
 
-static enum err load_stores(struct log_directory *directory, struct partition_loader *loader)
+static enum err load_marks(struct log_directory *directory)
+{
+    struct mark_lookup lookup;
+    enum err err = mark_lookup_init(&lookup, directory);
+    if (err == ERR_OK)
+        err = synced_marks_open(&directory->marks, directory->io, directory->heap,
+                                directory->options.path, use_mark, &lookup);
+    heap_give(directory->heap, lookup.places);
+    return err;
+}
+
+/* Partitions that are being loaded: one is read while the disk syncs others. */
+struct loads {
+    struct partition_loader loaders[loads_at_once];
+    uint32_t busy_count;
+    uint32_t offline_count;
+    enum err err; /* The first one. */
+};
+
+static void on_loaded(struct partition_loader *loader, enum err err)
+{
+    struct partition_store *store = loader->store;
+    struct loads *loads = loader->context;
+    if (err != ERR_OK)
+        diag_error(loader->diag, "%s: %s", store->path, err_text(err));
+    if (loads->err == ERR_OK)
+        loads->err = err;
+    loads->offline_count += store->offline_reason != NULL;
+    loads->busy_count--;
+    loader->store = NULL;
+    if (err == ERR_OK)
+        log_directory_queue_metadata(store->directory, store);
+}
+
+static struct partition_loader *idle_loader(struct loads *loads)
+{
+    for (uint32_t i = 0; i < loads_at_once; i++)
+        if (loads->loaders[i].store == NULL)
+            return &loads->loaders[i];
+    return NULL;
+}
+
+static void load_store(struct log_directory *directory, struct loads *loads,
+                       const struct partition_loader *pattern, struct partition_store *store)
+{
+    struct partition_loader *loader;
+    while ((loader = idle_loader(loads)) == NULL)
+        io_run(directory->io, UINT64_MAX);
+    *loader = *pattern;
+    loader->store = store;
+    loader->context = loads;
+    loader->done = on_loaded;
+    loads->busy_count++;
+    partition_loader_load(loader);
+}
+
+static enum err load_stores(struct log_directory *directory, const struct partition_loader *pattern)
 {
     uint64_t position = 0;
-    uint32_t offline_count = 0;
+    struct loads loads = {.err = ERR_OK};
     for (struct partition_store *store = log_directory_next(directory, &position, NULL);
-         store != NULL; store = log_directory_next(directory, &position, store)) {
-        loader->store = store;
-        const enum err err = partition_loader_load(loader);
-        if (err != ERR_OK) {
-            diag_error(directory->diag, "%s: %s", store->path, err_text(err));
-            return err;
-        }
-        offline_count += store->offline_reason != NULL;
-        log_directory_queue_metadata(directory, store);
-    }
+         store != NULL && loads.err == ERR_OK;
+         store = log_directory_next(directory, &position, store))
+        load_store(directory, &loads, pattern, store);
+    while (loads.busy_count > 0)
+        io_run(directory->io, UINT64_MAX);
+    if (loads.err != ERR_OK)
+        return loads.err;
     diag_info(directory->diag, "%s: %u partitions loaded%s, %u offline", directory->options.path,
               log_directory_partition_count(directory),
-              directory->was_clean ? "" : " and recovered", offline_count);
+              directory->was_clean ? "" : " and recovered", loads.offline_count);
     return directory->offline_reason == NULL ? ERR_OK : ERR_IO;
+}
+
+/* Copies last: whether the partition is here itself must be known. */
+static enum err list_all(struct log_directory *directory)
+{
+    struct listing listing = {.directory = directory, .err = ERR_OK};
+    for (;;) {
+        const int listed =
+            io_list_directory(directory->io, directory->options.path, on_entry, &listing);
+        if (listed < 0)
+            return err_from_errno(listed);
+        if (listing.err != ERR_OK || listing.wants_future || !listing.has_futures)
+            return listing.err;
+        listing.wants_future = true;
+    }
 }
 
 static enum err load(struct log_directory *directory, struct partition_loader *loader)
 {
-    struct listing listing = {.directory = directory, .err = ERR_OK};
     enum err err = take_clean_marker(directory);
     loader->was_clean = directory->was_clean;
     if (err != ERR_OK)
         return err;
-    const int listed =
-        io_list_directory(directory->io, directory->options.path, on_entry, &listing);
-    if (listed < 0)
-        return err_from_errno(listed);
-    if (listing.err != ERR_OK)
-        return listing.err;
+    err = list_all(directory);
+    if (err != ERR_OK)
+        return err;
     uint64_t position = 0;
     for (struct partition_store *store = log_directory_next(directory, &position, NULL);
          store != NULL; store = log_directory_next(directory, &position, store)) {
@@ -279,13 +405,14 @@ static enum err load(struct log_directory *directory, struct partition_loader *l
     if (err == ERR_OK)
         err = read_checkpoint(directory, directory_log_starts, use_log_start);
     if (err == ERR_OK)
-        err = synced_marks_open(&directory->marks, directory->io, directory->heap,
-                                directory->options.path, use_mark, directory);
+        err = read_checkpoint(directory, directory_high_watermarks, use_high_watermark);
+    if (err == ERR_OK)
+        err = load_marks(directory);
     if (err == ERR_OK)
         err = load_stores(directory, loader);
     /* They must not be taken for those of a later partition of that name. */
     if (err == ERR_OK && directory->has_stale_entries)
-        err = directory_checkpoints_write_pair_wait(directory);
+        err = directory_checkpoints_write_all_wait(directory);
     return err;
 }
 

@@ -12,7 +12,7 @@
 #include "base/heap.h"
 #include "journal/small_file.h"
 
-enum { file_queue_slots = 4 };
+enum { file_queue_slots = 16 };
 
 struct file_request;
 

@@ -85,7 +85,9 @@ static void load_next(struct group_loader *loader)
         loader->home = home;
         loader->is_stale = false;
         loader->offset = partition_store_log_start_offset(partition->store);
-        loader->end_offset = partition_store_high_watermark(partition->store);
+        /* What no other replica may have yet as well, as Apache's coordinator does: it will have.
+         */
+        loader->end_offset = partition_store_log_end_offset(partition->store);
         loader->record_count = 0;
         loader->started_at_ns = io_now_ns(server_of(loader)->io);
         if (loader->offset >= loader->end_offset) {
@@ -256,9 +258,28 @@ static void read_file(struct group_loader *loader)
     io_submit(server_of(loader)->io, &loader->op);
 }
 
+static void on_written(struct partition_waiter *waiter)
+{
+    list_remove(&waiter->link);
+    read_piece(CONTAINER_OF(waiter, struct group_loader, waiter));
+}
+
+/* What this broker has appended as a follower may still be on its way to the file. */
+static bool wait_for_write(struct group_loader *loader)
+{
+    struct partition *partition = loader->home->partition;
+    if (list_empty(&partition->store->appends))
+        return false;
+    loader->waiter.wake = on_written;
+    list_push(&partition->replica_waiters, &loader->waiter.link);
+    return true;
+}
+
 static void on_range(struct partition_read *read, enum error_code code)
 {
     struct group_loader *loader = CONTAINER_OF(read, struct group_loader, read);
+    if (code == KAFKA_NONE && read->size == 0 && !loader->is_stale && wait_for_write(loader))
+        return;
     if (code != KAFKA_NONE || read->size == 0) {
         finish(loader, code == KAFKA_NONE ? "the log ends early" : error_code_name(code));
         return;
@@ -285,8 +306,11 @@ static void read_piece(struct group_loader *loader)
         return;
     }
     enum error_code code = KAFKA_NONE;
-    loader->read = (struct partition_read){
-        .offset = loader->offset, .bytes_max = piece_bytes, .at_least_one = true, .done = on_range};
+    loader->read = (struct partition_read){.offset = loader->offset,
+                                           .to_log_end = true,
+                                           .bytes_max = piece_bytes,
+                                           .at_least_one = true,
+                                           .done = on_range};
     if (partition_store_read(partition->store, &loader->read, &code))
         on_range(&loader->read, code);
 }

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "server/broker/partition_store.h"
+#include "server/broker/partition_table.h"
 
 struct group_home;
 struct group_service;
@@ -18,6 +19,7 @@ struct group_loader {
     struct group_home *home; /* That is being read; NULL: none. */
     bool is_stale;           /* It is no longer led: what is read goes nowhere. */
     struct partition_read read;
+    struct partition_waiter waiter; /* While what it reads is not written yet. */
     struct io_op op;
     uint8_t *buffer;
     size_t buffer_capacity;

@@ -84,6 +84,21 @@ static void drop_groups(struct group_service *service, int32_t partition)
     group_service_arm(service);
 }
 
+static void leave_home(struct group_service *service, struct group_home *home)
+{
+    home->is_led = false;
+    home->is_loaded = false;
+    group_loader_remove(&service->loader, home);
+    drop_groups(service, home->index);
+}
+
+void group_service_stop(struct group_service *service)
+{
+    for (uint32_t i = 0; i < service->home_count; i++)
+        if (service->homes[i] != NULL && service->homes[i]->is_led)
+            leave_home(service, service->homes[i]);
+}
+
 void group_service_on_leadership(struct group_service *service, struct partition *partition)
 {
     const bool is_led = partition_is_led(partition);
@@ -97,15 +112,14 @@ void group_service_on_leadership(struct group_service *service, struct partition
     }
     if (home->is_led == is_led)
         return; /* A new epoch of the same leader. */
-    home->is_led = is_led;
-    home->is_loaded = false;
     home->partition = partition;
-    if (is_led) {
-        group_loader_add(&service->loader, home);
+    if (!is_led) {
+        leave_home(service, home);
         return;
     }
-    group_loader_remove(&service->loader, home);
-    drop_groups(service, partition->index);
+    home->is_led = true;
+    home->is_loaded = false;
+    group_loader_add(&service->loader, home);
 }
 
 /* ---- the topic ---- */
@@ -127,8 +141,11 @@ void group_service_create_topic(struct group_service *service)
         return;
     service->is_creating = true;
     service->topic = auto_topic_spec(&service->server->auto_topics, slice_from_text(topic_name));
-    service->create = (struct create_topics){
-        .topics = &service->topic, .topic_count = 1, .done = on_topic_created, .user = service};
+    service->create = (struct create_topics){.topics = &service->topic,
+                                             .topic_count = 1,
+                                             .by_any_broker = true,
+                                             .done = on_topic_created,
+                                             .user = service};
     control_create_topics(service->server->control, &service->create);
 }
 
@@ -159,19 +176,40 @@ static enum error_code translate(enum error_code code)
 
 static void end_write(struct group_write *write, enum error_code code)
 {
+    delay_queue_remove(&write->service->server->delays, &write->end);
     group_batch_deinit(&write->batch);
     write->done(write, translate(code));
 }
 
-static void on_written(struct partition_append *append, enum error_code code)
+static void on_commit(struct partition_commit *commit, enum error_code code)
 {
-    end_write(CONTAINER_OF(append, struct group_write, append), code);
+    end_write(CONTAINER_OF(commit, struct group_write, commit), code);
 }
 
-static void on_refused(struct delay *delay)
+static void on_end(struct delay *delay)
 {
-    struct group_write *write = CONTAINER_OF(delay, struct group_write, refusal);
-    end_write(write, write->refusal_code);
+    struct group_write *write = CONTAINER_OF(delay, struct group_write, end);
+    list_remove(&write->commit.link);
+    end_write(write, write->end_code);
+}
+
+static void end_later(struct group_write *write, enum error_code code, int64_t wait_ms)
+{
+    write->end.expired = on_end;
+    write->end_code = code;
+    delay_queue_add(&write->service->server->delays, &write->end, (uint64_t)wait_ms);
+}
+
+/* It is in the log here; what is committed is in the log of every replica in sync. */
+static void on_written(struct partition_append *append, enum error_code code)
+{
+    struct group_write *write = CONTAINER_OF(append, struct group_write, append);
+    write->commit.offset = append->last_offset + 1;
+    if (code == KAFKA_NONE && !replication_await(append->store, &write->commit, &code))
+        end_later(write, KAFKA_REQUEST_TIMED_OUT,
+                  write->service->server->config->offsets_commit_timeout_ms);
+    else
+        end_write(write, code);
 }
 
 static enum error_code begin_write(struct group_service *service, struct slice group_id,
@@ -184,6 +222,9 @@ static enum error_code begin_write(struct group_service *service, struct slice g
     if (slice_is_null(batch))
         return KAFKA_COORDINATOR_NOT_AVAILABLE;
     struct partition_store *store = home->partition->store;
+    replication_begin(home->partition, &write->commit, on_commit);
+    if (replication_is_short(home->partition))
+        return KAFKA_NOT_ENOUGH_REPLICAS;
     if (batch.size > partition_store_config(store)->message_bytes_max)
         return KAFKA_MESSAGE_TOO_LARGE;
     write->append =
@@ -198,11 +239,11 @@ void group_service_write(struct group_service *service, struct slice group_id,
                          struct group_write *write)
 {
     write->service = service;
-    write->refusal_code = begin_write(service, group_id, write);
-    if (write->refusal_code == KAFKA_NONE)
-        return;
-    write->refusal = (struct delay){.expired = on_refused};
-    delay_queue_add(&service->server->delays, &write->refusal, 0);
+    write->end = (struct delay){0};
+    list_init(&write->commit.link);
+    const enum error_code code = begin_write(service, group_id, write);
+    if (code != KAFKA_NONE)
+        end_later(write, code, 0);
 }
 
 /* ---- the coordinator's effects ---- */

@@ -16,6 +16,7 @@
 #include "server/broker/delay_queue.h"
 #include "server/broker/group_loader.h"
 #include "server/broker/partition_table.h"
+#include "server/broker/replication.h"
 
 struct broker_server;
 
@@ -50,12 +51,15 @@ void group_service_deinit(struct group_service *service);
 /* A partition of __consumer_offsets is led here now, or no longer. */
 void group_service_on_leadership(struct group_service *service, struct partition *partition);
 
+/* No group is coordinated here any more: whoever waits is told. */
+void group_service_stop(struct group_service *service);
+
 /* NONE: the group is coordinated here and known. NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS,
  * INVALID_GROUP_ID (null, or empty where has_members). */
 enum error_code group_service_check(const struct group_service *service, struct slice group_id,
                                     bool has_members);
 
-/* The partition is being deleted: what groups have committed for it is forgotten. */
+/* The partition is deleted, on all brokers: what groups have committed for it is forgotten. */
 void group_service_forget(struct group_service *service, struct slice topic, int32_t partition);
 
 /* The partition of __consumer_offsets that a group belongs to. */
@@ -72,12 +76,13 @@ void group_service_arm(struct group_service *service);
 /* A batch on its way to the log. The caller fills batch and done. */
 struct group_write {
     struct partition_append append;
+    struct partition_commit commit;
     struct group_batch batch;
     struct group_service *service;
     /* With the code that clients of groups are to see; never within group_service_write. */
     void (*done)(struct group_write *write, enum error_code code);
-    struct delay refusal; /* Ends a write that could not begin. */
-    enum error_code refusal_code;
+    struct delay end; /* Of a write that could not begin, or that others take too long for. */
+    enum error_code end_code;
 };
 
 /* Appends the batch to the group's partition. Keeps write until done; the batch is gone then. */

@@ -80,8 +80,11 @@ static void write_entries(struct index_flush *flush)
 static void finish(struct index_flush *flush)
 {
     struct partition_segment *segment = flush->segment;
-    if (flush->error == 0)
-        segment_index_flushed(&segment->index, flush->offset_count, flush->time_count);
+    const bool is_written = flush->error == 0;
+    segment_index_flushed(&segment->index, is_written ? flush->offset_count : 0,
+                          is_written ? flush->time_count : 0);
+    if (segment->is_sealed)
+        segment_index_rest(&segment->index);
     flush->step = FLUSH_IDLE;
     flush->done(flush, flush->error);
 }
@@ -126,5 +129,6 @@ void index_flush_start(struct index_flush *flush, struct io *io, struct partitio
     flush->offset_count = segment->index.offset_pending_count;
     flush->time_count = segment->index.time_pending_count;
     flush->error = 0;
+    segment_index_lend(&segment->index);
     open_file(flush);
 }

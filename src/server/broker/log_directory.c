@@ -4,6 +4,7 @@
 #include "broker/partition_name.h"
 #include "server/broker/directory_checkpoints.h"
 #include "server/broker/directory_loader.h"
+#include "server/broker/partition_cut.h"
 #include "server/broker/partition_loader.h"
 #include "server/broker/partition_removal.h"
 #include "server/broker/partition_scan.h"
@@ -16,6 +17,7 @@ enum {
     path_bytes = 1024,
     flush_pause_ms = 1000,
     expiry_interval_ms = 600000,
+    rest_interval_ms = 30000,
     close_poll_ms = 2,
     writer_count = 64,
 };
@@ -33,6 +35,7 @@ struct log_directory_options log_directory_options_default(const char *path)
         .producer_id_expiration_ms = 86400000,
         .producer_count_max = 1000000,
         .open_file_count_max = 2000,
+        .open_file_idle_ms = 300000,
         .partition_count_max = 100000,
         .reserve_bytes = reserve_bytes,
         .unpacked_batch_bytes_max = 64 << 20,
@@ -64,11 +67,15 @@ static void init_fields(struct log_directory *directory)
     directory->marks.context = directory;
     directory->marks.on_failed = on_marks_failed;
     list_init(&directory->marks.dirty);
+    list_init(&directory->busy_stores);
     list_init(&directory->flushes);
     list_init(&directory->scans_waiting);
     list_init(&directory->deferred);
-    list_init(&directory->removals);
+    list_init(&directory->cuts);
+    list_init(&directory->deletions);
+    deadline_queue_init(&directory->removals);
     file_queue_init(&directory->files, directory->io, directory->heap);
+    directory_sync_init(&directory->sync, directory->io, directory->options.path);
     io_entropy(directory->io, &directory->hash_seed, sizeof directory->hash_seed);
     directory->producers = (struct producer_budget){
         .heap = directory->heap,
@@ -99,6 +106,7 @@ enum err log_directory_init(struct log_directory **out, struct io *io, struct he
                                          .reserve_bytes = options.reserve_bytes,
                                          .writer_count = writer_count,
                                          .handle_count_max = options.open_file_count_max,
+                                         .pass_write = options.pass_write,
                                          .on_failed = on_disk_failed,
                                          .user = directory,
                                      });
@@ -157,6 +165,7 @@ enum err log_directory_load(struct log_directory *directory)
     directory->retention_at_ns =
         after_ms(directory, min_i64(first_retention_ms, directory->options.retention_check_ms));
     directory->expiry_at_ns = after_ms(directory, expiry_interval_ms);
+    directory->rest_at_ns = after_ms(directory, rest_interval_ms);
     return ERR_OK;
 }
 
@@ -176,6 +185,7 @@ void log_directory_fail(struct log_directory *directory, const char *reason)
          store != NULL; store = log_directory_next(directory, &position, store))
         partition_store_fail(store, "its log directory failed");
     directory->events.on_offline(directory->events.context, directory, reason);
+    log_directory_on_idle(directory, NULL); /* Nobody waits for the disk any more. */
 }
 
 void log_directory_check_write(struct log_directory *directory, const char *what, const char *path,
@@ -185,6 +195,12 @@ void log_directory_check_write(struct log_directory *directory, const char *what
         diag_warn(directory->diag, "%s: %s failed: the disk is full", path, what);
     else if (result < 0)
         journal_disk_fail(&directory->disk, what, path, result);
+}
+
+void log_directory_check_read(struct log_directory *directory, const char *path, int64_t result)
+{
+    if (result == -EIO || result == -ENOENT)
+        journal_disk_fail(&directory->disk, "read", path, result);
 }
 
 /* ---- The table. ---- */
@@ -270,11 +286,8 @@ static void on_deferred(struct io_op *op, int64_t result)
         store->busy_count--;
     }
     start_scans(directory);
-    list_each_safe (link, after, &directory->removals) {
-        struct partition_store *store = partition_removal_store(link);
-        if (store != NULL)
-            partition_removal_on_idle(directory, store);
-    }
+    partition_cut_resume(directory);
+    partition_removal_on_idle(directory);
     if (directory->state == DIRECTORY_CLOSING)
         close_step(directory);
 }
@@ -315,7 +328,7 @@ void log_directory_release_scan(struct log_directory *directory, struct partitio
     struct partition_store *store = scan->store;
     pool_release(&directory->scans, scan);
     store->busy_count--;
-    if (!list_empty(&directory->scans_waiting) || store->is_deleting ||
+    if (!list_empty(&directory->scans_waiting) || store->is_deleting || store->cut != NULL ||
         directory->state == DIRECTORY_CLOSING)
         log_directory_defer(directory);
 }
@@ -323,7 +336,9 @@ void log_directory_release_scan(struct log_directory *directory, struct partitio
 void log_directory_on_idle(struct log_directory *directory, struct partition_store *store)
 {
     /* Not at once: the caller may still use the store. */
-    if ((store != NULL && store->is_deleting) || directory->state == DIRECTORY_CLOSING)
+    const bool is_deleting =
+        store == NULL ? !list_empty(&directory->deletions) : store->is_deleting;
+    if (is_deleting || directory->state == DIRECTORY_CLOSING || !list_empty(&directory->cuts))
         log_directory_defer(directory);
 }
 
@@ -382,8 +397,14 @@ static void on_metadata(void *context, int64_t result)
     struct partition_store *store = context;
     struct log_directory *directory = store->directory;
     store->is_writing = false;
+    const int64_t epochs_from = store->epochs_writing_from;
+    store->epochs_writing_from = INT64_MAX;
     log_directory_check_write(directory, "write of a small file", store->path, result);
     log_directory_queue_metadata(directory, store);
+    if (result < 0 && epochs_from != INT64_MAX) { /* A full disk: later. */
+        store->is_epochs_dirty = true;
+        store->epochs_dirty_from = min_i64(store->epochs_dirty_from, epochs_from);
+    }
     log_directory_on_idle(directory, store);
 }
 
@@ -411,6 +432,17 @@ static enum err write_epochs(struct partition_store *store)
     return err;
 }
 
+/* As long as no segment lies between the batches that leader-epoch-checkpoint does not know of and
+ * the end, recovery reads them anyway: ten thousand partitions that are led anew write no file. */
+static bool are_epochs_due(const struct log_directory *directory, struct partition_store *store)
+{
+    const struct partition_segment *active = partition_store_active(store);
+    if (!store->is_epochs_dirty || store->offline_reason != NULL || active == NULL)
+        return false;
+    return directory->state == DIRECTORY_CLOSING || store->is_future ||
+           store->epochs_dirty_from < active->index.base_offset;
+}
+
 void log_directory_queue_metadata(struct log_directory *directory, struct partition_store *store)
 {
     if (store->is_writing || store->is_deleting || directory->offline_reason != NULL)
@@ -422,8 +454,11 @@ void log_directory_queue_metadata(struct log_directory *directory, struct partit
             store->is_metadata_dirty = false;
         return;
     }
-    if (store->is_epochs_dirty && write_epochs(store) == ERR_OK)
+    if (are_epochs_due(directory, store) && write_epochs(store) == ERR_OK) {
         store->is_epochs_dirty = false;
+        store->epochs_writing_from = store->epochs_dirty_from;
+        store->epochs_dirty_from = INT64_MAX;
+    }
 }
 
 static void on_snapshot(void *context, int64_t result)
@@ -495,8 +530,11 @@ static void finish_identify(struct identification *identification)
 static void on_meta_written(void *context, int64_t result)
 {
     struct identification *identification = context;
-    identification->err = result < 0 ? err_from_errno((int)result) : ERR_OK;
-    identification->directory->has_meta = result >= 0;
+    struct log_directory *directory = identification->directory;
+    directory->has_meta = result >= 0;
+    if (result < 0)
+        journal_disk_fail(&directory->disk, "write of meta.properties", directory->options.path,
+                          result);
     finish_identify(identification);
 }
 
@@ -572,37 +610,35 @@ void log_directory_identify(struct log_directory *directory, struct log_director
 
 /* ---- A new partition. ---- */
 
-enum creation_step {
-    CREATION_REFUSE,
-    CREATION_MKDIR,
-    CREATION_OPEN_DIRECTORY,
-    CREATION_SYNC_DIRECTORY,
-    CREATION_CLOSE_DIRECTORY,
-};
-
 struct creation {
     struct log_directory *directory;
     struct partition_store *store;
     void (*done)(void *context, enum err err, struct partition_store *store);
     void *context;
-    enum creation_step step;
     enum err err;
-    int32_t handle;
+    bool is_made;            /* Its directory is there. */
+    struct removal *removal; /* Of that, if it comes to nothing. */
     struct io_op op;
+    struct directory_sync_wait sync;
 };
 
-static void on_created(struct io_op *op, int64_t result);
-
-static void submit_creation(struct creation *creation, enum creation_step step, struct io_op op)
+/* The next attempt must not find its directory. */
+static void undo_creation(struct creation *creation)
 {
-    creation->step = step;
-    creation->op = op;
-    creation->op.done = on_created;
-    io_submit(creation->directory->io, &creation->op);
+    struct partition_store *store = creation->store;
+    if (creation->is_made) {
+        partition_removal_use(creation->removal,
+                              (struct removal_options){.path = store->path, .is_directory = true});
+        creation->removal = NULL;
+    }
+    hash_table_remove(&creation->directory->stores, &store->link);
+    journal_deinit(&store->journal);
+    partition_store_give(store);
 }
 
 static void end_creation(struct creation *creation)
 {
+    struct log_directory *directory = creation->directory;
     struct partition_store *store = creation->store;
     void (*done)(void *context, enum err err, struct partition_store *store) = creation->done;
     void *context = creation->context;
@@ -610,17 +646,16 @@ static void end_creation(struct creation *creation)
     if (store != NULL && err == ERR_OK) {
         journal_start_empty(&store->journal);
         err = partition_store_add_segment(store, 0);
-        store->offline_reason = creation->directory->offline_reason;
+        store->offline_reason = directory->offline_reason;
     }
     if (store != NULL && err != ERR_OK) {
-        hash_table_remove(&creation->directory->stores, &store->link);
-        journal_deinit(&store->journal);
-        partition_store_give(store);
+        undo_creation(creation);
         store = NULL;
     }
-    heap_give(creation->directory->heap, creation);
+    heap_give(directory->heap, creation->removal);
+    heap_give(directory->heap, creation);
     if (store != NULL)
-        log_directory_queue_metadata(store->directory, store);
+        log_directory_queue_metadata(directory, store);
     done(context, err, store);
 }
 
@@ -658,45 +693,51 @@ static void fail_creation(struct creation *creation, int64_t result)
     diag_error(creation->directory->diag, "%s: cannot be created: %s", creation->store->path,
                err_text(err_from_errno((int)result)));
     creation->err = err_from_errno((int)result);
+    if (result != -EEXIST)
+        log_directory_check_write(creation->directory, "creation of a partition",
+                                  creation->store->path, result);
     end_creation(creation);
 }
 
-static void on_created(struct io_op *op, int64_t result)
+static void on_creation_synced(struct directory_sync_wait *wait, int64_t result)
+{
+    struct creation *creation = CONTAINER_OF(wait, struct creation, sync);
+    if (result < 0) {
+        creation->err = err_from_errno((int)result);
+        journal_disk_fail(&creation->directory->disk, "sync of the directory",
+                          creation->directory->options.path, result);
+    }
+    write_creation_metadata(creation);
+}
+
+static void on_made(struct io_op *op, int64_t result)
 {
     struct creation *creation = CONTAINER_OF(op, struct creation, op);
-    switch (creation->step) {
-    case CREATION_REFUSE: end_creation(creation); return;
-    case CREATION_MKDIR:
-        if (result < 0) {
-            fail_creation(creation, result);
-            return;
-        }
-        submit_creation(creation, CREATION_OPEN_DIRECTORY,
-                        (struct io_op){.kind = IO_OPEN,
-                                       .handle = io_handle_none,
-                                       .path = {.path = creation->directory->options.path,
-                                                .flags = IO_OPEN_READ | IO_OPEN_DIRECTORY}});
+    if (result < 0) {
+        fail_creation(creation, result);
         return;
-    case CREATION_OPEN_DIRECTORY:
-        if (result < 0) {
-            fail_creation(creation, result);
-            return;
-        }
-        creation->handle = (int32_t)result;
-        submit_creation(creation, CREATION_SYNC_DIRECTORY,
-                        (struct io_op){.kind = IO_SYNC, .handle = creation->handle});
-        return;
-    case CREATION_SYNC_DIRECTORY:
-        if (result < 0) {
-            creation->err = err_from_errno((int)result);
-            journal_disk_fail(&creation->directory->disk, "sync of the directory",
-                              creation->directory->options.path, result);
-        }
-        submit_creation(creation, CREATION_CLOSE_DIRECTORY,
-                        (struct io_op){.kind = IO_CLOSE, .handle = creation->handle});
-        return;
-    case CREATION_CLOSE_DIRECTORY: write_creation_metadata(creation); return;
     }
+    creation->is_made = true;
+    creation->sync.done = on_creation_synced;
+    directory_sync_join(&creation->directory->sync, &creation->sync);
+}
+
+static void on_refused(struct io_op *op, int64_t result)
+{
+    (void)result;
+    end_creation(CONTAINER_OF(op, struct creation, op));
+}
+
+static struct partition_store *take_store(struct log_directory *directory,
+                                          const struct partition_spec *spec)
+{
+    char name[partition_name_bytes_max];
+    uint8_t id[16];
+    if (!spec->is_future)
+        return partition_store_take(directory, spec->topic, spec->partition, spec->config);
+    io_entropy(directory->io, id, sizeof id);
+    partition_name_print_future(spec->topic, spec->partition, id, name);
+    return partition_store_take_future(directory, spec->topic, spec->partition, spec->config, name);
 }
 
 static enum err prepare_creation(struct creation *creation, const struct partition_spec *spec)
@@ -711,8 +752,8 @@ static enum err prepare_creation(struct creation *creation, const struct partiti
     const enum err err = journal_disk_admit(&directory->disk, 1);
     if (err != ERR_OK)
         return err;
-    struct partition_store *store =
-        partition_store_take(directory, spec->topic, spec->partition, spec->config);
+    creation->removal = partition_removal_reserve(directory);
+    struct partition_store *store = creation->removal == NULL ? NULL : take_store(directory, spec);
     if (store == NULL)
         return ERR_NO_MEMORY;
     store->id = spec->id;
@@ -735,16 +776,16 @@ void log_directory_create(struct log_directory *directory, struct partition_spec
     creation->done = done;
     creation->context = context;
     creation->err = prepare_creation(creation, &spec);
-    if (creation->err != ERR_OK)
-        submit_creation(creation, CREATION_REFUSE,
-                        (struct io_op){.kind = IO_TIMER,
-                                       .handle = io_handle_none,
-                                       .timer.deadline_ns = io_now_ns(directory->io)});
-    else
-        submit_creation(creation, CREATION_MKDIR,
-                        (struct io_op){.kind = IO_MKDIR,
-                                       .handle = io_handle_none,
-                                       .path = {.path = creation->store->path}});
+    creation->op = creation->err != ERR_OK
+                       ? (struct io_op){.kind = IO_TIMER,
+                                        .handle = io_handle_none,
+                                        .done = on_refused,
+                                        .timer.deadline_ns = io_now_ns(directory->io)}
+                       : (struct io_op){.kind = IO_MKDIR,
+                                        .handle = io_handle_none,
+                                        .done = on_made,
+                                        .path = {.path = creation->store->path}};
+    io_submit(directory->io, &creation->op);
 }
 
 void log_directory_delete(struct log_directory *directory, struct partition_store *store,
@@ -752,6 +793,7 @@ void log_directory_delete(struct log_directory *directory, struct partition_stor
 {
     assert(!store->is_deleting);
     hash_table_remove(&directory->stores, &store->link);
+    directory->is_high_watermark_changed = true; /* A later partition of the name begins anew. */
     partition_removal_delete(directory, store, done, context);
 }
 
@@ -764,9 +806,26 @@ static void retain_all(struct log_directory *directory)
     for (struct partition_store *store = log_directory_next(directory, &position, NULL);
          store != NULL; store = log_directory_next(directory, &position, store)) {
         partition_store_retain(store, now_ms);
-        partition_store_rest(store);
         log_directory_queue_metadata(directory, store);
     }
+}
+
+void log_directory_expire_producers_after(struct log_directory *directory, int64_t ms)
+{
+    directory->options.producer_id_expiration_ms = ms;
+}
+
+void log_directory_note_busy(struct log_directory *directory, struct partition_store *store)
+{
+    if (!list_linked(&store->rest_link))
+        list_push(&directory->busy_stores, &store->rest_link);
+}
+
+static void rest_all(struct log_directory *directory)
+{
+    list_each_safe (link, after, &directory->busy_stores)
+        if (!partition_store_rest(CONTAINER_OF(link, struct partition_store, rest_link)))
+            list_remove(link);
 }
 
 static void expire_all(struct log_directory *directory)
@@ -788,16 +847,27 @@ static bool is_due(struct log_directory *directory, uint64_t *at_ns, int64_t int
 }
 
 /* Without memory for the text the next time will do. */
-static void write_checkpoint(struct log_directory *directory, const char *name)
+static void write_high_watermarks(struct log_directory *directory)
 {
-    if (directory_checkpoints_write(directory, name) != ERR_OK)
-        diag_warn(directory->diag, "%s: no memory to write %s", directory->options.path, name);
+    if (directory_checkpoints_write_high_watermarks(directory) != ERR_OK)
+        diag_warn(directory->diag, "%s: no memory to write %s", directory->options.path,
+                  directory_high_watermarks);
 }
 
-static void write_checkpoint_pair(struct log_directory *directory)
+static void write_checkpoint_set(struct log_directory *directory)
 {
-    if (directory_checkpoints_write_pair(directory) != ERR_OK)
+    if (directory_checkpoints_write_set(directory) != ERR_OK)
         diag_warn(directory->diag, "%s: no memory to write checkpoints", directory->options.path);
+}
+
+/* Truncations whose checkpoints a full disk did not take. */
+static void retry_cuts(struct log_directory *directory)
+{
+    if (list_empty(&directory->cuts))
+        return;
+    if (directory->has_checkpoint_set_failed && directory->checkpoint_set_count == 0)
+        write_checkpoint_set(directory);
+    log_directory_defer(directory);
 }
 
 void log_directory_tick(struct log_directory *directory)
@@ -806,22 +876,24 @@ void log_directory_tick(struct log_directory *directory)
     if (directory->state != DIRECTORY_LOADED || directory->offline_reason != NULL)
         return;
     synced_marks_sync(&directory->marks);
+    journal_disk_rest(&directory->disk, (uint64_t)options->open_file_idle_ms);
     partition_removal_tick(directory);
+    retry_cuts(directory);
     pump_flushes(directory);
     const bool is_writing = directory->checkpoints_writing > 0;
     if (!is_writing &&
         is_due(directory, &directory->high_watermark_checkpoint_at_ns,
                options->high_watermark_checkpoint_ms) &&
-        directory->is_high_watermark_changed) {
-        directory->is_high_watermark_changed = false;
-        write_checkpoint(directory, directory_high_watermarks);
-    }
+        directory->is_high_watermark_changed)
+        write_high_watermarks(directory);
     if (!is_writing &&
         is_due(directory, &directory->flush_checkpoint_at_ns, options->flush_checkpoint_ms)) {
-        write_checkpoint_pair(directory);
+        write_checkpoint_set(directory);
     }
     if (is_due(directory, &directory->retention_at_ns, options->retention_check_ms))
         retain_all(directory);
+    if (is_due(directory, &directory->rest_at_ns, rest_interval_ms))
+        rest_all(directory);
     if (is_due(directory, &directory->expiry_at_ns, expiry_interval_ms))
         expire_all(directory);
 }
@@ -852,7 +924,7 @@ static bool has_flushes(struct log_directory *directory)
 static bool is_idle(struct log_directory *directory)
 {
     uint64_t position = 0;
-    if (has_flushes(directory) || partition_removal_has_store(directory) ||
+    if (has_flushes(directory) || !list_empty(&directory->deletions) ||
         directory->files.count > 0 || directory->checkpoints_writing > 0 ||
         directory->removal != NULL || !synced_marks_is_idle(&directory->marks))
         return false;
@@ -877,6 +949,7 @@ static void flush_store(struct log_directory *directory, struct partition_store 
     }
     if (store->is_changed)
         log_directory_write_snapshot(directory, store);
+    log_directory_queue_metadata(directory, store);
 }
 
 static void on_store_closed(struct journal_request *request, enum err err)
@@ -911,6 +984,8 @@ static void close_journals(struct log_directory *directory)
          store != NULL; store = log_directory_next(directory, &position, store)) {
         if (store->offline_reason != NULL || !store->journal.is_started)
             continue;
+        directory->closing.has_failed |=
+            store->is_epochs_dirty; /* A full disk did not take them. */
         store->is_requesting = true;
         directory->closing.open_count++;
         store->request.done = on_store_closed;
@@ -922,12 +997,13 @@ static void close_journals(struct log_directory *directory)
 static void write_last_checkpoints(struct log_directory *directory)
 {
     uint64_t position = 0;
+    if (directory->offline_reason != NULL)
+        return; /* They stay as they are, with what was never read. */
     for (struct partition_store *store = log_directory_next(directory, &position, NULL);
          store != NULL; store = log_directory_next(directory, &position, store))
         if (store->offline_reason == NULL && store->durable_offset > max_i64(store->synced_mark, 0))
             synced_marks_note(&directory->marks, store);
-    write_checkpoint_pair(directory);
-    write_checkpoint(directory, directory_high_watermarks);
+    write_checkpoint_set(directory);
 }
 
 static void write_marker(struct log_directory *directory)
@@ -965,10 +1041,24 @@ static void on_handle_closed(struct io_op *op, int64_t result)
     finish_close(directory);
 }
 
+/* Of journals that were not closed, as their partition is offline or the load did not end: what
+ * they have begun by themselves. */
+static bool has_journal_in_flight(struct log_directory *directory)
+{
+    uint64_t position = 0;
+    for (struct partition_store *store = log_directory_next(directory, &position, NULL);
+         store != NULL; store = log_directory_next(directory, &position, store))
+        if (journal_is_in_flight(&store->journal))
+            return true;
+    return false;
+}
+
 /* Does the next step if the last one has ended. */
 static void close_step(struct log_directory *directory)
 {
-    if (directory->closing.open_count > 0 || !is_idle(directory)) {
+    const bool is_last = directory->closing.step == CLOSE_MARKER;
+    if (directory->closing.open_count > 0 || !is_idle(directory) ||
+        (is_last && has_journal_in_flight(directory))) {
         defer_by(directory, close_poll_ms);
         return;
     }
@@ -988,12 +1078,14 @@ static void close_step(struct log_directory *directory)
 void log_directory_close(struct log_directory *directory, void (*done)(void *context, enum err err),
                          void *context)
 {
+    const bool is_loaded = directory->state == DIRECTORY_LOADED;
     assert(directory->state != DIRECTORY_CLOSING);
     directory->closing = (struct log_directory_closing){
         .done = done,
         .context = context,
-        .step = CLOSE_WAIT,
-        .has_failed = directory->state != DIRECTORY_LOADED || directory->offline_reason != NULL,
+        /* What was not loaded is left as it is. */
+        .step = is_loaded ? CLOSE_WAIT : CLOSE_MARKER,
+        .has_failed = !is_loaded || directory->offline_reason != NULL,
     };
     directory->state = DIRECTORY_CLOSING;
     log_directory_defer(directory);

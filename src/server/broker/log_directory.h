@@ -17,6 +17,7 @@
 #ifndef SERVER_BROKER_LOG_DIRECTORY_H
 #define SERVER_BROKER_LOG_DIRECTORY_H
 
+#include "base/deadline_queue.h"
 #include "base/diag.h"
 #include "base/hash_table.h"
 #include "base/heap.h"
@@ -26,6 +27,7 @@
 #include "broker/topic_id.h"
 #include "io/io.h"
 #include "journal/journal_disk.h"
+#include "server/broker/directory_sync.h"
 #include "server/broker/file_queue.h"
 #include "server/broker/index_flush.h"
 #include "server/broker/synced_marks.h"
@@ -38,8 +40,11 @@ struct log_directory_events {
     void *context;
     /* The configuration of a partition that load found on the disk. */
     struct partition_config (*config_of)(void *context, struct slice topic, int32_t partition);
-    /* More can be read, or the start moved, or the partition went offline. */
+    /* The high watermark, the start, or what has been reached moved, or the partition went offline.
+     */
     void (*on_progress)(void *context, struct partition_store *store);
+    /* Replicas can read more. NULL: nobody asks. */
+    void (*on_written)(void *context, struct partition_store *store);
     /* The directory failed: every partition on it is offline. */
     void (*on_offline)(void *context, struct log_directory *directory, const char *reason);
 };
@@ -61,9 +66,12 @@ struct log_directory_options {
     int64_t producer_id_expiration_ms;    /* 86400000 */
     uint32_t producer_count_max;          /* Of all partitions of the directory. */
     uint32_t open_file_count_max;         /* Of segments; the least recently used are closed. */
+    int64_t open_file_idle_ms;            /* One that is not used for so long is closed: 300000 */
     uint32_t partition_count_max;
     uint64_t reserve_bytes;            /* Of free space: no appends below it. 0: never asks. */
     uint64_t unpacked_batch_bytes_max; /* Lookups open no batch that becomes larger. */
+    /* The disk's, whose user is the directory. */
+    bool (*pass_write)(struct journal_disk *disk, struct io_op *op);
 };
 
 struct log_directory_options log_directory_options_default(const char *path);
@@ -90,26 +98,33 @@ struct log_directory {
     int32_t lock;
     struct synced_marks marks;
     struct file_queue files;
-    struct list flushes; /* Segments whose index waits for the disk. */
+    struct directory_sync sync; /* Of the directory itself: the names of partitions. */
+    struct list busy_stores;    /* They hold what is given back when they rest. */
+    struct list flushes;        /* Segments whose index waits for the disk. */
     struct index_flush flush_slots[index_flush_count];
     struct pool scans;
     struct list scans_waiting;
     struct list deferred; /* Appends that are done without a write. */
     struct io_op defer_op;
     bool is_deferring;
-    struct list removals;
-    struct removal *removal; /* Its operation is in flight. */
+    struct list cuts;               /* Truncations. */
+    struct list deletions;          /* Of partitions, until their directories are renamed. */
+    struct deadline_queue removals; /* What is to be unlinked. */
+    struct removal *removal;        /* Its operation is in flight. */
     uint32_t checkpoints_writing;
     uint64_t flush_checkpoint_at_ns;
     uint64_t high_watermark_checkpoint_at_ns;
     uint64_t retention_at_ns;
+    uint64_t rest_at_ns;
     uint64_t expiry_at_ns;
     bool is_high_watermark_changed;
     bool has_checkpoint_failed;
-    bool has_checkpoint_pair_failed;
-    bool has_stale_entries;         /* A checkpoint names partitions that are not here. */
-    uint32_t checkpoint_pair_count; /* Files of the pair that are on their way. */
-    uint64_t checkpoint_begun;      /* Pairs. */
+    bool has_checkpoint_set_failed;
+    bool is_writing_high_watermarks; /* Alone. */
+    bool is_checkpoint_set_wanted;   /* After that. */
+    bool has_stale_entries;          /* A checkpoint names partitions that are not here. */
+    uint32_t checkpoint_set_count;   /* Files of the set that are on their way. */
+    uint64_t checkpoint_begun;       /* Sets. */
     uint64_t checkpoint_ended;
     uint64_t flush_pause_until_ns; /* The disk was full: no index is written before. */
     struct log_directory_closing closing;
@@ -121,7 +136,7 @@ MUST_CHECK enum err log_directory_init(struct log_directory **directory, struct 
                                        struct log_directory_options options,
                                        struct log_directory_events events);
 
-/* Gives back the memory, after a clean end or a start that failed: nothing may be in flight. */
+/* Gives back the memory, after the close, or an init that failed: nothing may be in flight. */
 void log_directory_deinit(struct log_directory *directory);
 
 /* Creates the directory if it is missing, locks it, reads meta.properties; afterwards
@@ -139,7 +154,8 @@ const struct meta_properties *log_directory_meta(const struct log_directory *dir
 MUST_CHECK enum err log_directory_load(struct log_directory *directory);
 
 /* Writes meta.properties if it is missing, else compares. ERR_CONFIG: the directory belongs to
- * another cluster or broker: stop. May be asked before load as well as after it. */
+ * another cluster or broker: stop; ERR_NO_MEMORY, ERR_LIMIT. That it cannot be written takes the
+ * directory offline. May be asked before load as well as after it. */
 struct log_directory_identity {
     const char *cluster_id; /* Borrows. */
     int32_t broker_id;
@@ -166,23 +182,29 @@ struct partition_spec {
     int32_t partition;
     struct topic_id id;
     struct partition_config config;
+    bool is_future; /* The directory's name says so: it will take the place of another. */
 };
 void log_directory_create(struct log_directory *directory, struct partition_spec spec,
                           void (*done)(void *context, enum err err, struct partition_store *store),
                           void *context);
 
 /* Takes store: from now on it is not found. Its directory is renamed at once, and unlinked after
- * the topic's file_delete_delay_ms, in slices. done runs when the rename is durable. Appends and
- * reads in flight end with KAFKA_STORAGE_ERROR or as if nothing happened. */
+ * the topic's file_delete_delay_ms, in slices. done runs when the rename is durable. ERR_CANCELED:
+ * it is, but checkpoints or marks may still tell of the partition; another error: it may still have
+ * its name. Appends and reads in flight end with KAFKA_STORAGE_ERROR or as if nothing happened. */
 void log_directory_delete(struct log_directory *directory, struct partition_store *store,
                           void (*done)(void *context, enum err err), void *context);
+
+/* Producers are forgotten after another time than options say. */
+void log_directory_expire_producers_after(struct log_directory *directory, int64_t ms);
 
 /* Starts what is due: checkpoints, retention, unlinking, expiry of producers, rolling by time. Call
  * it about once a second. */
 void log_directory_tick(struct log_directory *directory);
 
 /* A clean end: no appends are taken any more; those in flight end first. Then all is synced, the
- * checkpoints and the clean-shutdown file are written, the lock is released. */
+ * checkpoints and the clean-shutdown file are written, the lock is released. A directory that has
+ * not been opened or loaded only ends what its load has begun. */
 void log_directory_close(struct log_directory *directory, void (*done)(void *context, enum err err),
                          void *context);
 
@@ -190,6 +212,9 @@ void log_directory_close(struct log_directory *directory, void (*done)(void *con
 
 /* Puts a store into the table. */
 void log_directory_add(struct log_directory *directory, struct partition_store *store);
+
+/* The store holds something that partition_store_rest gives back. */
+void log_directory_note_busy(struct log_directory *directory, struct partition_store *store);
 
 /* Callbacks come from the loop, later: of an append that needs no write, of a scan, and on_idle. */
 void log_directory_defer(struct log_directory *directory);
@@ -201,7 +226,8 @@ void log_directory_release_scan(struct log_directory *directory, struct partitio
 struct partition_segment;
 void log_directory_queue_flush(struct log_directory *directory, struct partition_segment *segment);
 
-/* The store's small files are out of date (is_epochs_dirty, is_metadata_dirty). */
+/* The store's small files are out of date (is_metadata_dirty, is_epochs_dirty): they are written,
+ * the epochs when a segment has ended since, when the directory closes, or for a future replica. */
 void log_directory_queue_metadata(struct log_directory *directory, struct partition_store *store);
 
 /* The producers as they are at the log end, into a .snapshot. */
@@ -218,6 +244,9 @@ void log_directory_on_idle(struct log_directory *directory, struct partition_sto
  * offline. */
 void log_directory_check_write(struct log_directory *directory, const char *what, const char *path,
                                int64_t result);
+
+/* Of a file that must be there: takes the directory offline. */
+void log_directory_check_read(struct log_directory *directory, const char *path, int64_t result);
 
 /* A write or sync failed: no more work here. */
 void log_directory_fail(struct log_directory *directory, const char *reason);

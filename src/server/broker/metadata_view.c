@@ -177,7 +177,7 @@ static bool set_partition(struct metadata_view *view, struct metadata_topic *top
                           const struct partition_state *state)
 {
     const uint32_t index = (uint32_t)state->index;
-    const uint32_t count = state->replica_count + state->isr_count;
+    const uint32_t count = state->replica_count + state->isr_count + state->offline_count;
     if (!grow(view, topic, index + 1))
         return false;
     int32_t *ids = heap_take(view->heap, max_size(count, 1) * sizeof *ids);
@@ -187,6 +187,9 @@ static bool set_partition(struct metadata_view *view, struct metadata_topic *top
         memcpy(ids, state->replicas, state->replica_count * sizeof *ids);
     if (state->isr_count > 0)
         memcpy(ids + state->replica_count, state->isr, state->isr_count * sizeof *ids);
+    int32_t *offline = ids + state->replica_count + state->isr_count;
+    if (state->offline_count > 0)
+        memcpy(offline, state->offline, state->offline_count * sizeof *ids);
     struct metadata_partition *partition = &topic->partitions[index];
     heap_give(view->heap, partition->replicas);
     *partition = (struct metadata_partition){
@@ -198,8 +201,30 @@ static bool set_partition(struct metadata_view *view, struct metadata_topic *top
         .isr_count = state->isr_count,
         .replicas = ids,
         .isr = ids + state->replica_count,
+        .offline_count = state->offline_count,
+        .offline = offline,
     };
     return true;
+}
+
+void metadata_view_tell_gone(struct metadata_view *view, metadata_partition_gone *gone,
+                             void *context)
+{
+    view->partition_gone = gone;
+    view->partition_gone_context = context;
+}
+
+static void tell_gone(struct metadata_view *view, struct slice topic, int32_t index)
+{
+    if (view->partition_gone != NULL)
+        view->partition_gone(view->partition_gone_context, topic, index);
+}
+
+static void end_topic(struct metadata_view *view, struct metadata_topic *topic)
+{
+    for (uint32_t index = 0; index < topic->partition_count; index++)
+        tell_gone(view, topic->name, (int32_t)index);
+    drop_topic(view, topic);
 }
 
 static bool update_partition(struct metadata_view *view, const struct partition_state *state)
@@ -207,6 +232,7 @@ static bool update_partition(struct metadata_view *view, const struct partition_
     struct metadata_topic *topic = metadata_view_topic(view, state->topic);
     if (state->leader == control_leader_deleted) {
         /* The topic goes as a whole: the controller names all of its partitions. */
+        tell_gone(view, state->topic, state->index);
         if (topic != NULL)
             drop_topic(view, topic);
         return true;
@@ -215,13 +241,14 @@ static bool update_partition(struct metadata_view *view, const struct partition_
         return true;
     if (topic != NULL && !uuid_is_zero(topic->id) && !uuid_is_zero(state->topic_id) &&
         !uuid_equal(topic->id, state->topic_id)) {
-        drop_topic(view, topic); /* Deleted and made again while we did not hear of it. */
+        end_topic(view, topic); /* Deleted and made again while we did not hear of it. */
         topic = NULL;
     }
     if (topic == NULL)
         topic = add_topic(view, state);
     if (topic == NULL)
         return false;
+    topic->is_doubted = false;
     learn_id(view, topic, state->topic_id);
     return set_partition(view, topic, state);
 }
@@ -292,6 +319,15 @@ static bool replace_brokers(struct metadata_view *view, const struct control_mes
     return is_complete;
 }
 
+static void tell_listeners(struct metadata_view *view)
+{
+    view->change_count++;
+    list_each_safe (link, after, &view->listeners) {
+        struct metadata_listener *listener = CONTAINER_OF(link, struct metadata_listener, link);
+        listener->changed(listener);
+    }
+}
+
 enum err metadata_view_update(struct metadata_view *view, const struct control_message *message)
 {
     assert(message->kind == CONTROL_UPDATE_METADATA);
@@ -300,10 +336,33 @@ enum err metadata_view_update(struct metadata_view *view, const struct control_m
     view->controller_epoch = message->controller_epoch;
     for (uint32_t index = 0; index < message->partition_count; index++)
         is_complete &= update_partition(view, &message->partitions[index]);
-    view->change_count++;
-    list_each_safe (link, after, &view->listeners) {
-        struct metadata_listener *listener = CONTAINER_OF(link, struct metadata_listener, link);
-        listener->changed(listener);
-    }
+    tell_listeners(view);
     return is_complete ? ERR_OK : ERR_NO_MEMORY;
+}
+
+void metadata_view_doubt(struct metadata_view *view)
+{
+    metadata_view_each_topic(topic, view) topic->is_doubted = true;
+}
+
+void metadata_view_vouch(struct metadata_view *view, struct slice name)
+{
+    struct metadata_topic *topic = metadata_view_topic(view, name);
+    if (topic != NULL)
+        topic->is_doubted = false;
+}
+
+uint32_t metadata_view_end_doubted(struct metadata_view *view)
+{
+    uint32_t count = 0;
+    list_each_safe (link, after, &view->topics) {
+        struct metadata_topic *topic = CONTAINER_OF(link, struct metadata_topic, link);
+        if (!topic->is_doubted)
+            continue;
+        end_topic(view, topic);
+        count++;
+    }
+    if (count > 0)
+        tell_listeners(view);
+    return count;
 }

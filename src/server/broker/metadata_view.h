@@ -23,8 +23,10 @@ struct metadata_partition {
     int32_t partition_epoch;
     uint32_t replica_count;
     uint32_t isr_count;
+    uint32_t offline_count;
     int32_t *replicas;
-    int32_t *isr; /* In the same block as replicas. */
+    int32_t *isr;     /* In the same block as replicas. */
+    int32_t *offline; /* The same: on a log directory that has failed, or their broker was away. */
 };
 
 struct metadata_topic {
@@ -34,6 +36,7 @@ struct metadata_topic {
     struct slice name;
     struct uuid id;
     bool is_internal; /* __consumer_offsets or __transaction_state. */
+    bool is_doubted;  /* Not named since metadata_view_doubt. */
     uint32_t partition_count;
     struct metadata_partition *partitions; /* [partition_count], by index. */
 };
@@ -50,8 +53,14 @@ struct metadata_listener {
     struct list link;
 };
 
+/* Told of each partition of a topic that was deleted, also of one that is not known here, or
+ * deleted and made again. */
+typedef void metadata_partition_gone(void *context, struct slice topic, int32_t index);
+
 struct metadata_view {
     struct heap *heap;
+    metadata_partition_gone *partition_gone; /* Or null. */
+    void *partition_gone_context;
     uint64_t hash_seed;
     struct hash_table topics_by_name;
     struct hash_table topics_by_id;
@@ -105,9 +114,19 @@ struct metadata_broker *metadata_view_next_broker(const struct metadata_view *vi
 void metadata_view_listen(struct metadata_view *view, struct metadata_listener *listener);
 void metadata_view_unlisten(struct metadata_view *view, struct metadata_listener *listener);
 
+/* Keeps both, in place of what was kept before. */
+void metadata_view_tell_gone(struct metadata_view *view, metadata_partition_gone *gone,
+                             void *context);
+
 /* Follows an UpdateMetadata message; epochs were checked before. ERR_NO_MEMORY: some of it is not
  * known here now; the controller repeats it. */
 MUST_CHECK enum err metadata_view_update(struct metadata_view *view,
                                          const struct control_message *message);
+
+/* Topics may have gone without a message: those that no message names from now on, and nobody
+ * vouches for, are ended by metadata_view_end_doubted, which returns how many. */
+void metadata_view_doubt(struct metadata_view *view);
+void metadata_view_vouch(struct metadata_view *view, struct slice topic);
+uint32_t metadata_view_end_doubted(struct metadata_view *view);
 
 #endif

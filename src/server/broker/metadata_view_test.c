@@ -7,11 +7,19 @@ struct fixture {
     struct metadata_view view;
     struct metadata_listener listener;
     int change_count;
+    uint32_t gone_partition_count;
 };
 
 static void on_change(struct metadata_listener *listener)
 {
     CONTAINER_OF(listener, struct fixture, listener)->change_count++;
+}
+
+static void on_gone(void *context, struct slice topic, int32_t index)
+{
+    (void)topic;
+    (void)index;
+    ((struct fixture *)context)->gone_partition_count++;
 }
 
 static int setup(void **state)
@@ -24,6 +32,7 @@ static int setup(void **state)
     if (metadata_view_init(&fixture.view, &fixture.heap, (struct metadata_view_options){7}))
         return -1;
     metadata_view_listen(&fixture.view, &fixture.listener);
+    metadata_view_tell_gone(&fixture.view, on_gone, &fixture);
     return 0;
 }
 
@@ -107,6 +116,24 @@ static void it_shows_what_the_message_said(void **state)
     assert_int_equal(fixture->change_count, 1);
 }
 
+static void it_shows_who_is_offline(void **state)
+{
+    struct fixture *fixture = *state;
+    static const int32_t offline[] = {3};
+    struct partition_state states[] = {partition_of(SLICE_LITERAL("a"), 1, 0)};
+    states[0].offline = offline;
+    states[0].offline_count = 1;
+    update(fixture, states, 1);
+    const struct metadata_partition *partition =
+        metadata_view_partition(&fixture->view, SLICE_LITERAL("a"), 0);
+    assert_int_equal(partition->offline_count, 1);
+    assert_int_equal(partition->offline[0], 3);
+    assert_int_equal(partition->isr[1], 2);
+    states[0].offline_count = 0;
+    update(fixture, states, 1);
+    assert_int_equal(partition->offline_count, 0);
+}
+
 static void brokers_are_in_order_and_replaced_each_time(void **state)
 {
     struct fixture *fixture = *state;
@@ -129,9 +156,15 @@ static void a_deleted_topic_goes_and_may_come_back_with_another_id(void **state)
         partition_of(SLICE_LITERAL("a"), 1, 1),
     };
     update(fixture, states, 2);
+    states[0].leader = control_leader_none; /* Neither this nor other replicas end a topic. */
+    states[1].replicas = replicas + 1;
+    states[1].replica_count = 2;
+    update(fixture, states, 2);
+    assert_int_equal(fixture->gone_partition_count, 0);
     states[0].leader = control_leader_deleted;
     states[1].leader = control_leader_deleted;
     update(fixture, states, 2);
+    assert_int_equal(fixture->gone_partition_count, 2);
     assert_null(metadata_view_topic(&fixture->view, SLICE_LITERAL("a")));
     assert_null(metadata_view_topic_by_id(&fixture->view, (struct uuid){{1}}));
     assert_int_equal(fixture->view.partition_count, 0);
@@ -140,6 +173,40 @@ static void a_deleted_topic_goes_and_may_come_back_with_another_id(void **state)
     update(fixture, states, 1);
     assert_non_null(metadata_view_topic_by_id(&fixture->view, (struct uuid){{9}}));
     assert_int_equal(metadata_view_topic(&fixture->view, SLICE_LITERAL("a"))->partition_count, 1);
+    states[0] = partition_of(SLICE_LITERAL("a"), 3, 0);
+    update(fixture, states, 1);
+    assert_int_equal(fixture->gone_partition_count, 3);
+
+    states[0] = partition_of(SLICE_LITERAL("never heard of"), 4, 0);
+    states[0].leader = control_leader_deleted;
+    update(fixture, states, 1);
+    assert_int_equal(fixture->gone_partition_count, 4);
+}
+
+static void what_nobody_names_after_a_doubt_goes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct partition_state states[] = {
+        partition_of(SLICE_LITERAL("named"), 1, 0),
+        partition_of(SLICE_LITERAL("vouched for"), 2, 0),
+        partition_of(SLICE_LITERAL("gone"), 3, 0),
+        partition_of(SLICE_LITERAL("gone"), 3, 1),
+        partition_of(SLICE_LITERAL("new"), 4, 0),
+    };
+    update(fixture, states, 4);
+    assert_int_equal(metadata_view_end_doubted(&fixture->view), 0);
+    assert_int_equal(fixture->change_count, 1);
+    metadata_view_doubt(&fixture->view);
+    update(fixture, states, 1);
+    update(fixture, states + 4, 1);
+    metadata_view_vouch(&fixture->view, SLICE_LITERAL("vouched for"));
+    metadata_view_vouch(&fixture->view, SLICE_LITERAL("never heard of"));
+    assert_int_equal(metadata_view_end_doubted(&fixture->view), 1);
+    assert_int_equal(fixture->change_count, 4);
+    assert_int_equal(fixture->gone_partition_count, 2);
+    assert_int_equal(fixture->view.topic_count, 3);
+    assert_null(metadata_view_topic(&fixture->view, SLICE_LITERAL("gone")));
+    assert_int_equal(metadata_view_end_doubted(&fixture->view), 0);
 }
 
 static void a_hole_is_no_partition(void **state)
@@ -155,10 +222,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_shows_what_the_message_said, setup, teardown),
+        cmocka_unit_test_setup_teardown(it_shows_who_is_offline, setup, teardown),
         cmocka_unit_test_setup_teardown(brokers_are_in_order_and_replaced_each_time, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_deleted_topic_goes_and_may_come_back_with_another_id,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(what_nobody_names_after_a_doubt_goes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_hole_is_no_partition, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include "journal/small_file.h"
 #include "server/broker/index_flush.h"
 #include "server/broker/log_directory.h"
+#include "server/broker/partition_future.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -26,6 +27,10 @@ static void on_name(void *context, const char *name)
     const size_t size = strlen(name) + 1;
     if (size > name_bytes_max)
         return;
+    loader->store->is_contested |= strcmp(name, partition_takeover_name) == 0;
+    const enum err err = journal_load_name(&loader->store->journal, name);
+    if (err != ERR_OK)
+        loader->listing_err = err;
     struct loader_name *entry = heap_take(loader->heap, sizeof *entry + size);
     if (entry == NULL)
         return; /* Then it is neither used nor removed. */
@@ -47,8 +52,7 @@ static bool ends_with(const char *text, const char *suffix)
     return size >= suffix_size && memcmp(text + size - suffix_size, suffix, suffix_size) == 0;
 }
 
-/* Twenty digits and the suffix. */
-static bool parse_offset(const char *name, const char *suffix, int64_t *offset)
+bool partition_loader_parse_offset(const char *name, const char *suffix, int64_t *offset)
 {
     enum { digits = 20 };
     uint64_t value = 0;
@@ -89,7 +93,7 @@ static bool remove_leftovers(struct partition_loader *loader)
         if (ends_with(name, ".deleted") || ends_with(name, ".cleaned") || ends_with(name, ".tmp"))
             remove_file(loader, name);
         for (size_t i = 0; i < ARRAY_COUNT(index_suffixes); i++)
-            if (parse_offset(name, index_suffixes[i], &offset) &&
+            if (partition_loader_parse_offset(name, index_suffixes[i], &offset) &&
                 journal_segment_find(&loader->store->journal, (uint64_t)offset) == NULL)
                 remove_file(loader, name);
     }
@@ -159,7 +163,7 @@ static void load_epochs(struct partition_loader *loader)
     struct slice text;
     struct partition_store *store = loader->store;
     const int64_t size = read_small(loader, "leader-epoch-checkpoint", &text);
-    if (size < 0)
+    if (size <= 0) /* Apache's brokers begin with an empty file. */
         return;
     const enum err err = leader_epochs_decode(&store->epochs, text);
     if (err == ERR_OK)
@@ -171,6 +175,15 @@ static void load_epochs(struct partition_loader *loader)
     loader->recover_base = 0;
 }
 
+/* Of the log as it lies there: one without segments begins where a checkpoint says. */
+static int64_t first_offset(const struct partition_store *store)
+{
+    return list_empty(&store->segments)
+               ? store->log_start_offset
+               : CONTAINER_OF(store->segments.next, struct partition_segment, link)
+                     ->index.base_offset;
+}
+
 static void load_snapshot(struct partition_loader *loader, int64_t offset_max)
 {
     struct partition_store *store = loader->store;
@@ -180,7 +193,8 @@ static void load_snapshot(struct partition_loader *loader, int64_t offset_max)
         int64_t offset;
         list_each (link, &loader->names) {
             struct loader_name *entry = CONTAINER_OF(link, struct loader_name, link);
-            if (parse_offset(entry->text, ".snapshot", &offset) && offset > newest_offset) {
+            if (partition_loader_parse_offset(entry->text, ".snapshot", &offset) &&
+                offset > newest_offset) {
                 newest = entry;
                 newest_offset = offset;
             }
@@ -188,6 +202,8 @@ static void load_snapshot(struct partition_loader *loader, int64_t offset_max)
         if (newest == NULL)
             return;
         struct slice bytes;
+        if (newest_offset < first_offset(store))
+            return; /* What came between it and the log is gone. */
         const bool is_readable =
             newest_offset <= offset_max && read_small(loader, newest->text, &bytes) >= 0;
         const enum err err =
@@ -258,6 +274,7 @@ static enum err flush_index(struct partition_loader *loader, struct partition_se
     }
     segment_index_flushed(&segment->index, segment->index.offset_pending_count,
                           segment->index.time_pending_count);
+    segment_index_rest(&segment->index);
     return ERR_OK;
 }
 
@@ -445,17 +462,18 @@ static bool must_rewrite(const struct partition_loader *loader, const struct sca
            record_batch_last_offset(batch) >= promised_offset(loader->store);
 }
 
-/* Reads on from the same place, in bytes that are durable. */
+/* Reads on from the same place, in bytes that the journal's start syncs. */
 static enum err rewrite_under(struct partition_loader *loader, struct scan_place *place)
 {
     const char *path = place->segment->file->path;
     journal_reader_close(&place->reader);
-    const enum err err = journal_rewrite_wait(loader->io, path, place->position, loader->buffer,
-                                              partition_loader_buffer_bytes, NULL);
+    const enum err err = journal_rewrite_unsynced_wait(
+        loader->io, path, place->position, loader->buffer, partition_loader_buffer_bytes);
     if (err != ERR_OK) {
-        diag_error(loader->diag, "%s cannot be written again and synced: %s", path, err_text(err));
+        diag_error(loader->diag, "%s cannot be written again: %s", path, err_text(err));
         return err;
     }
+    loader->sync_base = min_u64(loader->sync_base, place->segment->file->base);
     place->is_rewritten = true;
     return journal_reader_open_path(&place->reader, loader->io, path, place->position,
                                     loader->buffer, partition_loader_buffer_bytes);
@@ -688,56 +706,69 @@ static void plan(struct partition_loader *loader)
         recover_base = min_i64(first->index.base_offset, last_base);
     }
     loader->recover_base = recover_base;
+    loader->sync_base = loader->was_clean ? UINT64_MAX : (uint64_t)recover_base;
     loader->replay_from = loader->was_clean ? INT64_MAX : 0;
     load_epochs(loader);
+    /* Batches that are read say it themselves; the file may tell of some that were cut off. */
+    leader_epochs_cut_end(&store->epochs, loader->recover_base);
     int64_t snapshot_max = loader->was_clean ? INT64_MAX : loader->recover_base;
     if (active == NULL)
         snapshot_max = store->log_start_offset;
     load_snapshot(loader, snapshot_max);
 }
 
-static enum err start(struct partition_loader *loader)
+static bool is_behind_start(const struct partition_store *store)
 {
-    struct partition_store *store = loader->store;
-    struct partition_segment *active = partition_store_active(store);
-    struct journal_start_options options = {.sync_base = UINT64_MAX};
-    const bool is_behind_start = store->log_end_offset < store->log_start_offset;
-    if (active != NULL && !is_behind_start)
-        options.end = loader->is_broken
-                          ? loader->end
-                          : (struct journal_position){.base = active->file->base,
-                                                      .offset = active->file->size_bytes};
-    if (!loader->was_clean)
-        options.sync_base = (uint64_t)min_i64(loader->recover_base, INT64_MAX);
-    enum err err = journal_start(&store->journal, options);
-    if (err != ERR_OK)
-        return err;
-    if (is_behind_start) {
-        diag_warn(loader->diag, "%s: ends at %lld, before its start %lld: begun anew there",
-                  store->path, (long long)store->log_end_offset,
-                  (long long)store->log_start_offset);
-        for (struct list *link = list_pop(&store->segments); link != NULL;
-             link = list_pop(&store->segments))
-            partition_store_give_segment(CONTAINER_OF(link, struct partition_segment, link));
-        store->log_end_offset = store->log_start_offset;
-    }
-    return list_empty(&store->segments) ? partition_store_add_segment(store, store->log_end_offset)
-                                        : ERR_OK;
+    return store->log_end_offset < store->log_start_offset;
 }
 
-static void set_offsets(struct partition_store *store)
+/* True: done at once. */
+static bool start(struct partition_loader *loader)
 {
+    struct partition_store *store = loader->store;
+    const struct partition_segment *active = partition_store_active(store);
+    struct journal_start_options options = {.sync_base = loader->sync_base,
+                                            .is_cleared = is_behind_start(store)};
+    if (loader->is_broken)
+        options.end = loader->end;
+    else if (active != NULL)
+        options.end = (struct journal_position){.base = active->file->base,
+                                                .offset = active->file->size_bytes};
+    return journal_start_begin(&store->journal, &loader->starting, options);
+}
+
+/* The journal's files are gone. */
+static void begin_anew(struct partition_loader *loader)
+{
+    struct partition_store *store = loader->store;
+    diag_warn(loader->diag, "%s: ends at %lld, before its start %lld: begun anew there",
+              store->path, (long long)store->log_end_offset, (long long)store->log_start_offset);
+    for (struct list *link = list_pop(&store->segments); link != NULL;
+         link = list_pop(&store->segments))
+        partition_store_give_segment(CONTAINER_OF(link, struct partition_segment, link));
+    store->log_end_offset = store->log_start_offset;
+    producer_state_deinit(&store->producers); /* What came behind is not known. */
+    loader->replay_from = -1;
+}
+
+static void set_offsets(struct partition_loader *loader)
+{
+    struct partition_store *store = loader->store;
     const struct partition_segment *active = partition_store_active(store);
     const struct partition_segment *first =
         CONTAINER_OF(store->segments.next, struct partition_segment, link);
     store->log_start_offset = max_i64(store->log_start_offset, first->index.base_offset);
     store->high_watermark = store->log_end_offset;
-    store->high_watermark_base = active->index.base_offset;
-    store->high_watermark_position = active->file->size_bytes;
+    partition_watermark_load(&store->watermark,
+                             (struct partition_mark){.offset = store->log_end_offset,
+                                                     .base = active->index.base_offset,
+                                                     .position = active->file->size_bytes});
     store->durable_offset = store->log_end_offset;
     store->sync_asked_offset = store->log_end_offset;
     store->is_epochs_dirty |= leader_epochs_cut_end(&store->epochs, store->log_end_offset);
     store->is_epochs_dirty |= leader_epochs_cut_start(&store->epochs, store->log_start_offset);
+    if (store->is_epochs_dirty)
+        store->epochs_dirty_from = loader->recover_base == INT64_MAX ? 0 : loader->recover_base;
 }
 
 /* Each clean end leaves a snapshot at the log end of then: only the newest is of use, and those at
@@ -747,19 +778,23 @@ static void remove_old_snapshots(struct partition_loader *loader)
     list_each (link, &loader->names) {
         const char *name = CONTAINER_OF(link, struct loader_name, link)->text;
         int64_t offset;
-        if (parse_offset(name, ".snapshot", &offset) && offset < loader->replay_from &&
+        if (partition_loader_parse_offset(name, ".snapshot", &offset) &&
+            offset < loader->replay_from &&
             journal_segment_find(&loader->store->journal, (uint64_t)offset) == NULL)
             remove_file(loader, name);
     }
 }
 
-static enum err load(struct partition_loader *loader)
+/* All that is looked at before the journal starts. */
+static enum err read_files(struct partition_loader *loader)
 {
     struct partition_store *store = loader->store;
     const int result = io_list_directory(loader->io, store->path, on_name, loader);
     if (result < 0)
         return err_from_errno(result);
-    enum err err = journal_load(&store->journal);
+    enum err err = loader->listing_err;
+    if (err == ERR_OK)
+        err = journal_load_sizes(&store->journal);
     if (err == ERR_OK)
         err = adopt_segments(loader);
     if (err == ERR_CORRUPT) {
@@ -774,14 +809,24 @@ static enum err load(struct partition_loader *loader)
     }
     plan(loader);
     err = load_segments(loader);
-    if (err != ERR_OK || store->offline_reason != NULL)
-        return err;
-    err = start(loader);
-    if (err != ERR_OK)
-        return err;
-    set_offsets(store);
-    if (loader->replay_from != INT64_MAX)
+    if (err == ERR_OK && store->offline_reason == NULL && loader->replay_from != INT64_MAX &&
+        !is_behind_start(store))
         remove_old_snapshots(loader);
+    return err;
+}
+
+/* The journal has started. */
+static enum err set_up(struct partition_loader *loader)
+{
+    struct partition_store *store = loader->store;
+    if (is_behind_start(store))
+        begin_anew(loader);
+    if (list_empty(&store->segments)) {
+        const enum err err = partition_store_add_segment(store, store->log_end_offset);
+        if (err != ERR_OK)
+            return err;
+    }
+    set_offsets(loader);
     if (loader->replay_from != INT64_MAX && loader->replay_from > store->log_end_offset)
         producer_state_deinit(&store->producers); /* It knows of batches that are not there. */
     /* A clean end relies on a snapshot at the log end. */
@@ -789,12 +834,23 @@ static enum err load(struct partition_loader *loader)
     return ERR_OK;
 }
 
-enum err partition_loader_load(struct partition_loader *loader)
+static void on_started(struct journal_starting *starting, enum err err)
+{
+    struct partition_loader *loader = CONTAINER_OF(starting, struct partition_loader, starting);
+    loader->done(loader, err == ERR_OK ? set_up(loader) : err);
+}
+
+void partition_loader_load(struct partition_loader *loader)
 {
     list_init(&loader->names);
+    loader->listing_err = ERR_OK;
     loader->is_broken = false;
     loader->damage = NULL;
-    const enum err err = load(loader);
+    loader->starting.done = on_started;
+    const enum err err = read_files(loader);
     forget_names(loader);
-    return err;
+    if (err != ERR_OK || loader->store->offline_reason != NULL)
+        loader->done(loader, err);
+    else if (start(loader))
+        on_started(&loader->starting, ERR_OK);
 }

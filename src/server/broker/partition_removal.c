@@ -9,10 +9,10 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { removal_path_bytes = 1024 };
+enum { removal_path_bytes = 1024, ns_per_ms = 1000000 };
 
 enum removal_step {
-    REMOVAL_WAIT, /* For the time, or for the store to be idle. */
+    REMOVAL_WAIT, /* For the store to be idle, or for the time. */
     REMOVAL_SYNC, /* The journal's last bytes: nothing may open a file after the rename. */
     REMOVAL_RENAME,
     REMOVAL_OPEN_DIRECTORY,
@@ -20,12 +20,14 @@ enum removal_step {
     REMOVAL_CLOSE_DIRECTORY,
     REMOVAL_CLOSE_JOURNAL,
     REMOVAL_CHECKPOINT, /* checkpoint_ended reaches number. */
+    REMOVAL_MARKS,      /* They are clean. */
     REMOVAL_UNLINK,
     REMOVAL_UNLINK_DIRECTORY,
 };
 
 struct removal {
-    struct list link; /* In directory->removals. */
+    struct list link;         /* In directory->deletions, until done. */
+    struct deadline deadline; /* In directory->removals, from then on; in nanoseconds. */
     struct log_directory *directory;
     struct partition_store *store; /* NULL once it is renamed and closed. */
     void (*done)(void *context, enum err err);
@@ -38,7 +40,6 @@ struct removal {
     int64_t error;
     int64_t delay_ms;
     enum err verdict;
-    uint64_t due_ns;
     struct io_op op;
     char path[removal_path_bytes];
     char entry[removal_path_bytes];
@@ -55,40 +56,36 @@ static void submit(struct removal *removal, enum removal_step step, struct io_op
     io_submit(removal->directory->io, &removal->op);
 }
 
-static struct removal *take(struct log_directory *directory)
+struct removal *partition_removal_reserve(struct log_directory *directory)
 {
     struct removal *removal = heap_take_zeroed(directory->heap, sizeof *removal);
     if (removal == NULL)
         return NULL;
     removal->directory = directory;
     removal->handle = io_handle_none;
-    list_push(&directory->removals, &removal->link);
+    list_init(&removal->link);
     return removal;
-}
-
-static void give(struct removal *removal)
-{
-    struct log_directory *directory = removal->directory;
-    list_remove(&removal->link);
-    heap_give(directory->heap, removal);
-    log_directory_on_idle(directory, NULL);
 }
 
 /* ---- A deleted partition, up to its new name. ---- */
 
+/* The longest delays, which are settings, mean never. */
 static void wait_for_time(struct removal *removal, int64_t delay_ms)
 {
+    struct log_directory *directory = removal->directory;
+    const uint64_t delay_ns = min_u64((uint64_t)delay_ms, UINT64_MAX / 4 / ns_per_ms) * ns_per_ms;
     removal->step = REMOVAL_WAIT;
-    removal->due_ns = io_now_ns(removal->directory->io) + (uint64_t)delay_ms * 1000000u;
+    deadline_queue_add(&directory->removals, &removal->deadline,
+                       io_now_ns(directory->io) + delay_ns);
 }
 
 static void start_checkpoint(struct log_directory *directory)
 {
-    if (directory_checkpoints_write_pair(directory) != ERR_OK)
+    if (directory_checkpoints_write_set(directory) != ERR_OK)
         partition_removal_on_checkpoint(directory); /* No memory for the text. */
 }
 
-/* A pair that is on its way may name the partition still: the next one does not. */
+/* A set that is on its way may name the partition still: the next one does not. */
 static void wait_for_checkpoint(struct removal *removal)
 {
     removal->step = REMOVAL_CHECKPOINT;
@@ -99,17 +96,37 @@ static void wait_for_checkpoint(struct removal *removal)
 static void end_deletion(struct removal *removal)
 {
     void (*done)(void *context, enum err err) = removal->done;
-    removal->done = NULL;
+    list_remove(&removal->link);
     wait_for_time(removal, removal->delay_ms);
     done(removal->context, removal->verdict);
+}
+
+void partition_removal_on_marks(struct log_directory *directory)
+{
+    const bool has_failed = directory->offline_reason != NULL;
+    const bool is_over = has_failed || synced_marks_is_clean(&directory->marks);
+    bool is_awaited = false;
+    list_each_safe (link, after, &directory->deletions) {
+        struct removal *removal = CONTAINER_OF(link, struct removal, link);
+        if (removal->step != REMOVAL_MARKS)
+            continue;
+        is_awaited = true;
+        if (!is_over)
+            continue;
+        if (has_failed)
+            removal->verdict = ERR_CANCELED;
+        end_deletion(removal);
+    }
+    if (is_awaited && !is_over)
+        synced_marks_sync(&directory->marks);
 }
 
 void partition_removal_on_checkpoint(struct log_directory *directory)
 {
     const bool has_failed =
-        directory->has_checkpoint_pair_failed || directory->offline_reason != NULL;
+        directory->has_checkpoint_set_failed || directory->offline_reason != NULL;
     bool is_wanted = false;
-    list_each_safe (link, after, &directory->removals) {
+    list_each_safe (link, after, &directory->deletions) {
         struct removal *removal = CONTAINER_OF(link, struct removal, link);
         if (removal->step != REMOVAL_CHECKPOINT)
             continue;
@@ -118,11 +135,15 @@ void partition_removal_on_checkpoint(struct log_directory *directory)
         if (is_next && !has_failed)
             continue;
         if (has_failed && removal->verdict == ERR_OK)
-            removal->verdict = ERR_IO;
-        end_deletion(removal);
+            removal->verdict = ERR_CANCELED;
+        if (removal->verdict == ERR_OK)
+            removal->step = REMOVAL_MARKS;
+        else
+            end_deletion(removal);
     }
     if (is_wanted)
         start_checkpoint(directory);
+    partition_removal_on_marks(directory);
 }
 
 static void on_closed(struct journal_request *request, enum err err)
@@ -170,31 +191,36 @@ static bool is_idle(const struct partition_store *store)
            !store->is_requesting && !synced_marks_is_busy_with(&store->directory->marks, store);
 }
 
-void partition_removal_on_idle(struct log_directory *directory, struct partition_store *store)
+static void start_deletion(struct removal *removal)
 {
-    list_each (link, &directory->removals) {
-        struct removal *removal = CONTAINER_OF(link, struct removal, link);
-        if (removal->store != store || removal->step != REMOVAL_WAIT)
-            continue;
-        list_remove(&store->mark_link); /* No mark is needed any more. */
-        if (!is_idle(store))
-            continue;
-        store->user = removal;
-        if (store->offline_reason != NULL || !store->journal.is_started) {
-            rename_directory(removal);
-            return;
-        }
-        removal->step = REMOVAL_SYNC;
-        store->request.done = on_synced;
-        journal_sync(&store->journal, &store->request);
+    struct partition_store *store = removal->store;
+    list_remove(&store->mark_link); /* No mark is needed any more. */
+    if (!is_idle(store))
+        return;
+    store->user = removal;
+    if (store->offline_reason != NULL || !store->journal.is_started) {
+        rename_directory(removal);
         return;
     }
+    removal->step = REMOVAL_SYNC;
+    store->request.done = on_synced;
+    journal_sync(&store->journal, &store->request);
+}
+
+void partition_removal_on_idle(struct log_directory *directory)
+{
+    list_each_safe (link, after, &directory->deletions) {
+        struct removal *removal = CONTAINER_OF(link, struct removal, link);
+        if (removal->step == REMOVAL_WAIT)
+            start_deletion(removal);
+    }
+    partition_removal_on_marks(directory);
 }
 
 void partition_removal_delete(struct log_directory *directory, struct partition_store *store,
                               void (*done)(void *context, enum err err), void *context)
 {
-    struct removal *removal = take(directory);
+    struct removal *removal = partition_removal_reserve(directory);
     if (removal == NULL) {
         done(context, ERR_NO_MEMORY);
         return;
@@ -211,6 +237,7 @@ void partition_removal_delete(struct log_directory *directory, struct partition_
     removal->done = done;
     removal->context = context;
     store->is_deleting = true;
+    list_push(&directory->deletions, &removal->link);
     log_directory_defer(directory); /* on_idle comes from the loop. */
 }
 
@@ -218,11 +245,14 @@ void partition_removal_delete(struct log_directory *directory, struct partition_
 
 static void finish(struct removal *removal)
 {
-    removal->directory->removal = NULL;
+    struct log_directory *directory = removal->directory;
+    directory->removal = NULL;
     if (removal->error < 0)
-        diag_warn(removal->directory->diag, "%s: cannot be removed: %s", removal->path,
+        diag_warn(directory->diag, "%s: cannot be removed: %s", removal->path,
                   err_text(err_from_errno((int)removal->error)));
-    give(removal);
+    heap_give(directory->heap, removal);
+    partition_removal_tick(directory);
+    log_directory_on_idle(directory, NULL);
 }
 
 static void on_entry(void *context, const char *name)
@@ -273,6 +303,7 @@ static void on_step(struct io_op *op, int64_t result)
     case REMOVAL_WAIT:
     case REMOVAL_SYNC:
     case REMOVAL_CHECKPOINT:
+    case REMOVAL_MARKS:
     case REMOVAL_CLOSE_JOURNAL: assert(false && "an operation ends that never began"); return;
     case REMOVAL_RENAME: on_renamed(removal, result); return;
     case REMOVAL_OPEN_DIRECTORY:
@@ -309,9 +340,13 @@ static void on_step(struct io_op *op, int64_t result)
 
 void partition_removal_add(struct log_directory *directory, struct removal_options options)
 {
-    struct removal *removal = take(directory);
-    if (removal == NULL)
-        return;
+    struct removal *removal = partition_removal_reserve(directory);
+    if (removal != NULL)
+        partition_removal_use(removal, options);
+}
+
+void partition_removal_use(struct removal *removal, struct removal_options options)
+{
     const int size = snprintf(removal->path, sizeof removal->path, "%s", options.path);
     assert(size > 0 && (size_t)size < sizeof removal->path);
     removal->is_directory = options.is_directory;
@@ -320,35 +355,24 @@ void partition_removal_add(struct log_directory *directory, struct removal_optio
 
 void partition_removal_tick(struct log_directory *directory)
 {
-    const uint64_t now_ns = io_now_ns(directory->io);
-    if (directory->removal != NULL)
+    if (directory->removal != NULL || directory->state != DIRECTORY_LOADED ||
+        directory->offline_reason != NULL)
         return;
-    list_each (link, &directory->removals) {
-        struct removal *removal = CONTAINER_OF(link, struct removal, link);
-        if (removal->store != NULL || removal->step != REMOVAL_WAIT || removal->due_ns > now_ns)
-            continue;
-        directory->removal = removal;
-        unlink_next(removal);
+    struct deadline *due = deadline_queue_pop(&directory->removals, io_now_ns(directory->io));
+    if (due == NULL)
         return;
-    }
-}
-
-struct partition_store *partition_removal_store(struct list *link)
-{
-    return CONTAINER_OF(link, struct removal, link)->store;
-}
-
-bool partition_removal_has_store(struct log_directory *directory)
-{
-    list_each (link, &directory->removals)
-        if (CONTAINER_OF(link, struct removal, link)->done != NULL)
-            return true;
-    return false;
+    directory->removal = CONTAINER_OF(due, struct removal, deadline);
+    unlink_next(directory->removal);
 }
 
 void partition_removal_forget_all(struct log_directory *directory)
 {
-    for (struct list *link = list_pop(&directory->removals); link != NULL;
-         link = list_pop(&directory->removals))
+    for (struct list *link = list_pop(&directory->deletions); link != NULL;
+         link = list_pop(&directory->deletions))
         heap_give(directory->heap, CONTAINER_OF(link, struct removal, link));
+    for (struct deadline *next = deadline_queue_pop(&directory->removals, UINT64_MAX); next != NULL;
+         next = deadline_queue_pop(&directory->removals, UINT64_MAX))
+        heap_give(directory->heap, CONTAINER_OF(next, struct removal, deadline));
+    heap_give(directory->heap, directory->removal);
+    directory->removal = NULL;
 }

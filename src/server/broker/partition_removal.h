@@ -12,9 +12,11 @@
 
 struct log_directory;
 struct partition_store;
+struct removal;
 
 /* Takes store out of the directory: as log_directory_delete. The checkpoints are written without
- * the partition before done: a later one of its name must not find them. */
+ * the partition before done, and its mark is erased, durably: a later one of its name must not find
+ * them. */
 void partition_removal_delete(struct log_directory *directory, struct partition_store *store,
                               void (*done)(void *context, enum err err), void *context);
 
@@ -27,20 +29,24 @@ struct removal_options {
 };
 void partition_removal_add(struct log_directory *directory, struct removal_options options);
 
-/* Starts what is due. */
+/* The same in two steps, so that memory cannot lack when it must be done. NULL: it lacks. What is
+ * not used is given back with heap_give. */
+struct removal *partition_removal_reserve(struct log_directory *directory);
+void partition_removal_use(struct removal *removal, struct removal_options options);
+
+/* Starts what is due: one at a time, the next one when it has ended. */
 void partition_removal_tick(struct log_directory *directory);
 
-/* The store whose deletion a member of directory->removals is still about, or NULL. */
-struct partition_store *partition_removal_store(struct list *link);
-bool partition_removal_has_store(struct log_directory *directory);
-
-/* A pair of checkpoints has been written, or could not be. */
+/* A set of checkpoints has been written, or could not be. */
 void partition_removal_on_checkpoint(struct log_directory *directory);
+
+/* Marks have been erased or synced, or the directory is offline. */
+void partition_removal_on_marks(struct log_directory *directory);
 
 /* Gives back the memory: the files stay until the next start. */
 void partition_removal_forget_all(struct log_directory *directory);
 
-/* Something of a store that is being deleted has ended. */
-void partition_removal_on_idle(struct log_directory *directory, struct partition_store *store);
+/* Something has ended that a deletion may wait for. */
+void partition_removal_on_idle(struct log_directory *directory);
 
 #endif

@@ -171,6 +171,7 @@ static void keep_block(struct partition_scan *scan, struct slice bytes)
     struct partition_index_block *block = store->index_block;
     if (block == NULL)
         return;
+    log_directory_note_busy(store->directory, store);
     block->base_offset = scan->base_offset;
     block->count = (uint32_t)(bytes.size / offset_entry_bytes);
     block->is_file_end = scan->low + block->count == scan->file_count;
@@ -279,13 +280,16 @@ static void answer_read(struct partition_scan *scan, struct partition_segment *s
 static void on_open(struct journal_open *open, int64_t result)
 {
     struct partition_scan *scan = CONTAINER_OF(open, struct partition_scan, open);
+    /* users was counted up, so the file stays, but the segment may have left the store. */
+    struct partition_segment *segment = partition_store_segment_at(scan->store, scan->base_offset);
+    const bool is_there = segment != NULL && segment->file == scan->file;
     if (result < 0) {
+        if (is_there)
+            log_directory_check_read(scan->store->directory, scan->store->path, result);
         finish_damaged(scan, "the file cannot be opened");
         return;
     }
-    /* users was counted up, so the file stays, but the segment may have left the store. */
-    struct partition_segment *segment = partition_store_segment_at(scan->store, scan->base_offset);
-    if (segment == NULL || segment->file != scan->file) {
+    if (!is_there) {
         scan->file->users--;
         finish(scan, KAFKA_OFFSET_OUT_OF_RANGE);
         return;
@@ -310,7 +314,7 @@ static void answer_lookup(struct partition_scan *scan, int64_t offset, int64_t t
                           int32_t leader_epoch)
 {
     struct partition_lookup *lookup = scan->lookup;
-    if (offset < scan->store->high_watermark) {
+    if (lookup->to_log_end || offset < scan->store->high_watermark) {
         lookup->offset = offset;
         lookup->timestamp_found_ms = timestamp_ms;
         lookup->leader_epoch = leader_epoch;
@@ -546,6 +550,7 @@ static void on_headers(struct journal_read *segment_read, int64_t result)
     if (segment == NULL)
         return;
     if (result < 0) {
+        log_directory_check_read(scan->store->directory, scan->store->path, result);
         finish_damaged(scan, "the file cannot be read");
         return;
     }

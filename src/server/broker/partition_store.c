@@ -4,6 +4,7 @@
 #include "broker/partition_name.h"
 #include "broker/retention.h"
 #include "server/broker/log_directory.h"
+#include "server/broker/partition_cut.h"
 #include "server/broker/partition_recent.h"
 
 #include <stdio.h>
@@ -40,6 +41,11 @@ int64_t partition_store_log_start_offset(const struct partition_store *store)
 int64_t partition_store_high_watermark(const struct partition_store *store)
 {
     return store->high_watermark;
+}
+
+uint64_t partition_store_written_total(const struct partition_store *store)
+{
+    return store->written_total;
 }
 
 int64_t partition_store_log_end_offset(const struct partition_store *store)
@@ -87,11 +93,20 @@ uint64_t partition_store_size_bytes(const struct partition_store *store)
 
 /* ---- Life. ---- */
 
-struct partition_store *partition_store_take(struct log_directory *directory, struct slice topic,
-                                             int32_t partition, struct partition_config config)
+static void on_written(struct journal *journal, uint64_t size)
 {
-    char name[partition_name_bytes_max];
-    partition_name_print(topic, partition, name);
+    struct partition_store *store = CONTAINER_OF(journal, struct partition_store, journal);
+    const struct log_directory_events *events = &store->directory->events;
+    store->written_total += size;
+    if (events->on_written != NULL)
+        events->on_written(events->context, store);
+}
+
+/* The name begins with the topic's. */
+static struct partition_store *take(struct log_directory *directory, struct slice topic,
+                                    int32_t partition, struct partition_config config,
+                                    const char *name)
+{
     const size_t directory_size = strlen(directory->options.path);
     const size_t path_size = directory_size + 1 + strlen(name) + 1;
     struct partition_store *store = heap_take_zeroed(directory->heap, sizeof *store + path_size);
@@ -103,9 +118,13 @@ struct partition_store *partition_store_take(struct log_directory *directory, st
     store->leader_epoch = -1;
     store->synced_mark = -1;
     store->mark_slot = UINT32_MAX;
+    store->epochs_dirty_from = INT64_MAX;
+    store->epochs_writing_from = INT64_MAX;
     list_init(&store->segments);
     list_init(&store->appends);
     list_init(&store->mark_link);
+    list_init(&store->rest_link);
+    partition_watermark_init(&store->watermark);
     leader_epochs_init(&store->epochs, directory->heap);
     producer_state_init(&store->producers, &directory->producers);
     (void)snprintf(store->path, path_size, "%s/%s", directory->options.path, name);
@@ -113,7 +132,27 @@ struct partition_store *partition_store_take(struct log_directory *directory, st
     journal_init(&store->journal, &directory->disk,
                  (struct journal_options){.path = store->path,
                                           .naming = journal_naming_broker,
+                                          .on_written = on_written,
                                           .queued_bytes_max = queued_bytes_max});
+    return store;
+}
+
+struct partition_store *partition_store_take(struct log_directory *directory, struct slice topic,
+                                             int32_t partition, struct partition_config config)
+{
+    char name[partition_name_bytes_max];
+    partition_name_print(topic, partition, name);
+    return take(directory, topic, partition, config, name);
+}
+
+struct partition_store *partition_store_take_future(struct log_directory *directory,
+                                                    struct slice topic, int32_t partition,
+                                                    struct partition_config config,
+                                                    const char *name)
+{
+    struct partition_store *store = take(directory, topic, partition, config, name);
+    if (store != NULL)
+        store->is_future = true;
     return store;
 }
 
@@ -136,6 +175,8 @@ void partition_store_give(struct partition_store *store)
          link = list_pop(&store->segments))
         partition_store_give_segment(segment_of(link));
     list_remove(&store->mark_link);
+    list_remove(&store->rest_link);
+    partition_watermark_deinit(&store->watermark, heap);
     leader_epochs_deinit(&store->epochs);
     producer_state_deinit(&store->producers);
     heap_give(heap, store->recent);
@@ -143,12 +184,9 @@ void partition_store_give(struct partition_store *store)
     heap_give(heap, store);
 }
 
-struct partition_segment *partition_store_adopt_segment(struct partition_store *store,
-                                                        struct journal_segment *file)
+static void adopt(struct partition_store *store, struct partition_segment *segment,
+                  struct journal_segment *file)
 {
-    struct partition_segment *segment = heap_take_zeroed(store->directory->heap, sizeof *segment);
-    if (segment == NULL)
-        return NULL;
     segment->store = store;
     segment->file = file;
     segment->created_ms = io_wall_ms(store->directory->io);
@@ -156,17 +194,29 @@ struct partition_segment *partition_store_adopt_segment(struct partition_store *
     segment_index_init(&segment->index, store->directory->heap, (int64_t)file->base);
     list_init(&segment->flush_link);
     list_push(&store->segments, &segment->link);
+}
+
+struct partition_segment *partition_store_adopt_segment(struct partition_store *store,
+                                                        struct journal_segment *file)
+{
+    struct partition_segment *segment = heap_take_zeroed(store->directory->heap, sizeof *segment);
+    if (segment != NULL)
+        adopt(store, segment, file);
     return segment;
 }
 
 enum err partition_store_add_segment(struct partition_store *store, int64_t base_offset)
 {
+    struct heap *heap = store->directory->heap;
+    struct partition_segment *segment = heap_take_zeroed(heap, sizeof *segment);
+    if (segment == NULL)
+        return ERR_NO_MEMORY;
     const enum err err = journal_roll(&store->journal, (uint64_t)base_offset);
-    if (err != ERR_OK)
-        return err;
-    struct partition_segment *segment =
-        partition_store_adopt_segment(store, journal_segment_last(&store->journal));
-    return segment == NULL ? ERR_NO_MEMORY : ERR_OK;
+    if (err == ERR_OK)
+        adopt(store, segment, journal_segment_last(&store->journal));
+    else
+        heap_give(heap, segment);
+    return err;
 }
 
 /* ---- Segments. ---- */
@@ -202,10 +252,10 @@ int64_t partition_store_segment_end(struct partition_store *store,
 uint64_t partition_store_read_limit(struct partition_store *store,
                                     struct partition_segment *segment, bool to_log_end)
 {
-    if (to_log_end || segment->index.base_offset < store->high_watermark_base)
+    const struct partition_mark *high = &store->watermark.high;
+    if (to_log_end || segment->index.base_offset < high->base)
         return segment->file->written_bytes;
-    return segment->index.base_offset == store->high_watermark_base ? store->high_watermark_position
-                                                                    : 0;
+    return segment->index.base_offset == high->base ? high->position : 0;
 }
 
 static bool is_expired_by_time(const struct partition_store *store,
@@ -226,56 +276,86 @@ static bool is_index_full(const struct partition_store *store, const struct segm
 }
 
 /* Whether the batches must begin a new segment. */
-static bool must_roll(struct partition_store *store, const struct partition_append *append,
-                      int64_t timestamp_ms, int64_t record_count)
+static bool must_roll(struct partition_store *store, struct partition_extent extent)
 {
     const struct partition_segment *active = partition_store_active(store);
     const uint64_t size = active->file->size_bytes;
-    const int64_t last_relative =
-        store->log_end_offset + record_count - 1 - active->index.base_offset;
+    const int64_t last_relative = extent.last_offset - active->index.base_offset;
     if (size == 0)
         return last_relative > INT32_MAX;
-    return size + append->size > store->config.segment_bytes ||
-           size + append->size > position_max || last_relative > INT32_MAX ||
-           is_expired_by_time(store, active, timestamp_ms) || is_index_full(store, &active->index);
+    return size + extent.size > store->config.segment_bytes || size + extent.size > position_max ||
+           last_relative > INT32_MAX ||
+           is_expired_by_time(store, active, extent.max_timestamp_ms) ||
+           is_index_full(store, &active->index);
 }
 
-static void forget_recent(struct partition_store *store)
+void partition_store_forget_recent(struct partition_store *store)
 {
     heap_give(store->directory->heap, store->recent);
     store->recent = NULL;
 }
 
-void partition_store_rest(struct partition_store *store)
+/* A few entries need less memory than their way to the files is worth. */
+static bool is_flush_worthwhile(const struct partition_segment *active)
 {
-    if (!store->is_recent_used)
-        forget_recent(store);
-    store->is_recent_used = false;
-    if (store->index_block == NULL)
-        return;
-    if (!store->index_block->is_used) {
-        heap_give(store->directory->heap, store->index_block);
-        store->index_block = NULL;
-        return;
-    }
-    store->index_block->is_used = false;
+    return active->index.offset_pending_count >= 4 * segment_index_pending_first;
 }
 
-enum err partition_store_roll(struct partition_store *store)
+/* The index entries that wait go to the files, and their room is given back. False: it is. */
+static bool rest_index(struct partition_store *store, struct partition_segment *active)
+{
+    if (!store->is_deleting && store->cut == NULL && is_flush_worthwhile(active))
+        log_directory_queue_flush(store->directory, active);
+    segment_index_rest(&active->index);
+    return active->index.is_lent || is_flush_worthwhile(active);
+}
+
+bool partition_store_rest(struct partition_store *store)
 {
     struct partition_segment *active = partition_store_active(store);
-    const int64_t base_offset = store->log_end_offset;
+    bool is_flushing = false;
+    if (!store->is_recent_used) {
+        partition_store_forget_recent(store);
+        is_flushing = active != NULL && rest_index(store, active);
+    }
+    store->is_recent_used = false;
+    if (store->index_block != NULL && !store->index_block->is_used) {
+        heap_give(store->directory->heap, store->index_block);
+        store->index_block = NULL;
+    }
+    if (store->index_block != NULL)
+        store->index_block->is_used = false;
+    return store->recent != NULL || store->index_block != NULL || is_flushing;
+}
+
+static enum err roll_at(struct partition_store *store, int64_t base_offset)
+{
+    struct partition_segment *active = partition_store_active(store);
     if (active->index.base_offset == base_offset)
         return ERR_OK; /* Empty already. */
     const enum err err = partition_store_add_segment(store, base_offset);
     if (err != ERR_OK)
         return err;
-    forget_recent(store);
+    partition_store_forget_recent(store);
     segment_index_seal(&active->index);
     active->is_sealed = true;
     log_directory_queue_flush(store->directory, active);
     log_directory_write_snapshot(store->directory, store);
+    log_directory_queue_metadata(store->directory, store);
     return ERR_OK;
+}
+
+enum err partition_store_roll(struct partition_store *store)
+{
+    return roll_at(store, store->log_end_offset);
+}
+
+/* Offsets that compaction took leave a hole which may be wider than a segment's offsets reach. */
+enum err partition_store_roll_if_due(struct partition_store *store, struct partition_extent extent)
+{
+    if (!must_roll(store, extent))
+        return ERR_OK;
+    return roll_at(store, max_i64(store->log_end_offset, extent.last_offset - INT32_MAX));
 }
 
 /* ---- Leading. ---- */
@@ -296,16 +376,28 @@ void partition_store_lead(struct partition_store *store, int32_t leader_epoch)
     if (leader_epoch < store->leader_epoch || store->offline_reason != NULL)
         return;
     store->leader_epoch = leader_epoch;
+    store->watermark.is_settled = true;
     const struct leader_epoch entry = {.epoch = leader_epoch,
                                        .start_offset = store->log_end_offset};
     /* Without memory the entry is missing until the next start finds it in the batches. */
     if (leader_epochs_assign(&store->epochs, entry, &changed) != ERR_OK)
         diag_warn(store->directory->diag, "%s: no memory for leader epoch %d", store->path,
                   leader_epoch);
-    if (!changed)
-        return;
+    store->is_epoch_unused |= changed;
+}
+
+void partition_store_doubt_epochs(struct partition_store *store, int64_t offset)
+{
     store->is_epochs_dirty = true;
+    store->epochs_dirty_from = min_i64(store->epochs_dirty_from, offset);
     log_directory_queue_metadata(store->directory, store);
+}
+
+void partition_store_use_epoch(struct partition_store *store)
+{
+    if (store->is_epoch_unused)
+        partition_store_doubt_epochs(store, store->log_end_offset);
+    store->is_epoch_unused = false;
 }
 
 struct partition_epoch_end partition_store_epoch_end(const struct partition_store *store,
@@ -323,33 +415,34 @@ static struct partition_append *append_of(struct list *link)
     return CONTAINER_OF(link, struct partition_append, link);
 }
 
-static void advance_high_watermark(struct partition_store *store,
-                                   const struct partition_append *append)
+/* True: there is more that can be read. */
+static bool reach(struct partition_store *store, const struct partition_append *append)
 {
-    if (append->is_duplicate || append->last_offset < store->high_watermark)
-        return;
-    store->high_watermark = append->last_offset + 1;
-    store->high_watermark_base = (int64_t)append->journal.segment->base;
-    store->high_watermark_position = append->journal.offset + append->journal.size;
-    store->directory->is_high_watermark_changed = true;
-    if (append->durability == PARTITION_DURABLE && store->high_watermark > store->durable_offset) {
-        store->durable_offset = store->high_watermark;
+    if (append->is_duplicate || append->last_offset < partition_store_reached_offset(store))
+        return false;
+    const struct partition_mark mark = {.offset = append->last_offset + 1,
+                                        .base = (int64_t)append->journal.segment->base,
+                                        .position = append->journal.offset + append->journal.size};
+    (void)partition_watermark_reach(store, mark);
+    if (append->durability == PARTITION_DURABLE && mark.offset > store->durable_offset) {
+        store->durable_offset = mark.offset;
         synced_marks_note(&store->directory->marks, store);
     }
+    return true;
 }
 
 /* Those at the front that have what they asked for are done. */
 static void progress(struct partition_store *store)
 {
-    const int64_t before = store->high_watermark;
+    bool has_more = false;
     struct list done;
     list_init(&done);
     while (!list_empty(&store->appends) && append_of(store->appends.next)->is_reached) {
         struct list *link = list_pop(&store->appends);
-        advance_high_watermark(store, append_of(link));
+        has_more |= reach(store, append_of(link));
         list_push(&done, link);
     }
-    if (store->high_watermark > before)
+    if (has_more)
         store->directory->events.on_progress(store->directory->events.context, store);
     const bool was_last = list_empty(&store->appends);
     store->busy_count++; /* A callback may ask for the deletion. */
@@ -432,8 +525,8 @@ static struct append_summary summarise(const struct partition_append *append)
     return summary;
 }
 
-static void index_batch(struct partition_store *store, const struct record_batch *batch,
-                        uint32_t position)
+void partition_store_index_batch(struct partition_store *store, const struct record_batch *batch,
+                                 uint32_t position)
 {
     struct partition_segment *active = partition_store_active(store);
     if (active->first_timestamp_ms < 0)
@@ -447,13 +540,11 @@ static void index_batch(struct partition_store *store, const struct record_batch
                       });
     if (segment_index_is_pending_full(&active->index))
         log_directory_queue_flush(store->directory, active);
-    if (store->recent == NULL)
-        store->recent = heap_take_zeroed(store->directory->heap, sizeof *store->recent);
-    if (store->recent != NULL)
-        partition_recent_add(store->recent,
-                             (struct partition_recent_batch){.base_offset = batch->base_offset,
-                                                             .position = position,
-                                                             .size = batch->size});
+    partition_recent_add(&store->recent, store->directory->heap,
+                         (struct partition_recent_batch){.base_offset = batch->base_offset,
+                                                         .position = position,
+                                                         .size = batch->size});
+    log_directory_note_busy(store->directory, store);
 }
 
 /* Gives each batch its offset, epoch and time, and remembers it. */
@@ -462,6 +553,7 @@ static void stamp(struct partition_store *store, struct partition_append *append
     struct record_batch_walk walk;
     enum err err;
     uint64_t position = partition_store_active(store)->file->size_bytes;
+    partition_store_use_epoch(store);
     append->base_offset = store->log_end_offset;
     append->log_append_time_ms =
         store->config.is_log_append_time ? io_wall_ms(store->directory->io) : -1;
@@ -478,7 +570,7 @@ static void stamp(struct partition_store *store, struct partition_append *append
                            });
         err = producer_state_append(&store->producers, batch);
         assert(err == ERR_OK); /* producer_state_check made room. */
-        index_batch(store, batch, (uint32_t)position);
+        partition_store_index_batch(store, batch, (uint32_t)position);
         position += batch->size;
         store->log_end_offset = record_batch_last_offset(batch) + 1;
     }
@@ -496,8 +588,9 @@ static void raise_durability(struct partition_store *store, struct partition_app
         store->sync_asked_offset = store->log_end_offset;
 }
 
-static void write_append(struct partition_store *store, struct partition_append *append)
+void partition_store_write(struct partition_store *store, struct partition_append *append)
 {
+    raise_durability(store, append);
     append->vector = (struct iovec){.iov_base = append->data, .iov_len = append->size};
     append->journal = (struct journal_append){
         .vectors = &append->vector,
@@ -511,14 +604,24 @@ static void write_append(struct partition_store *store, struct partition_append 
     assert(err == ERR_OK); /* journal_admit said so. */
 }
 
+enum error_code partition_store_check(const struct partition_store *store)
+{
+    if (store->offline_reason != NULL || store->is_deleting ||
+        store->directory->state == DIRECTORY_CLOSING)
+        return KAFKA_KAFKA_STORAGE_ERROR;
+    if (store->is_frozen)
+        return KAFKA_THROTTLING_QUOTA_EXCEEDED;
+    return store->cut != NULL ? KAFKA_NOT_LEADER_OR_FOLLOWER : KAFKA_NONE;
+}
+
 enum error_code partition_store_append(struct partition_store *store,
                                        struct partition_append *append)
 {
     append->store = store;
     append->is_duplicate = false;
-    if (store->offline_reason != NULL || store->is_deleting ||
-        store->directory->state == DIRECTORY_CLOSING)
-        return KAFKA_KAFKA_STORAGE_ERROR;
+    const enum error_code code = partition_store_check(store);
+    if (code != KAFKA_NONE)
+        return code;
     if (store->leader_epoch < 0)
         return KAFKA_NOT_LEADER_OR_FOLLOWER;
     if (append->size > store->config.segment_bytes)
@@ -536,14 +639,15 @@ enum error_code partition_store_append(struct partition_store *store,
         append_duplicate(store, append, &verdict);
         return KAFKA_NONE;
     }
-    if (must_roll(store, append, summary.max_timestamp_ms, summary.record_count)) {
-        err = partition_store_roll(store);
-        if (err != ERR_OK)
-            return code_of(err);
-    }
+    err = partition_store_roll_if_due(
+        store,
+        (struct partition_extent){.last_offset = store->log_end_offset + summary.record_count - 1,
+                                  .max_timestamp_ms = summary.max_timestamp_ms,
+                                  .size = append->size});
+    if (err != ERR_OK)
+        return code_of(err);
     stamp(store, append);
-    raise_durability(store, append);
-    write_append(store, append);
+    partition_store_write(store, append);
     return KAFKA_NONE;
 }
 
@@ -571,6 +675,8 @@ static bool read_recent(struct partition_store *store, struct partition_read *re
     uint64_t end = (uint64_t)first->position + first->size;
     *position = first->position;
     *batch_size = first->size;
+    if (end > limit)
+        return true; /* It is still being written. */
     while (++index < recent->count) {
         const struct partition_recent_batch *next = partition_recent_at(recent, index);
         const uint64_t next_end = (uint64_t)next->position + next->size;
@@ -591,16 +697,21 @@ static bool read_recent(struct partition_store *store, struct partition_read *re
     return true;
 }
 
+static enum error_code check_readable(const struct partition_store *store)
+{
+    if (store->offline_reason != NULL || store->is_deleting)
+        return KAFKA_KAFKA_STORAGE_ERROR;
+    return store->cut != NULL ? KAFKA_NOT_LEADER_OR_FOLLOWER : KAFKA_NONE;
+}
+
 bool partition_store_read(struct partition_store *store, struct partition_read *read,
                           enum error_code *code)
 {
     read->size = 0;
     read->users = NULL;
-    *code = KAFKA_NONE;
-    if (store->offline_reason != NULL || store->is_deleting) {
-        *code = KAFKA_KAFKA_STORAGE_ERROR;
+    *code = check_readable(store);
+    if (*code != KAFKA_NONE)
         return true;
-    }
     if (read->offset < store->log_start_offset || read->offset > store->log_end_offset) {
         *code = KAFKA_OFFSET_OUT_OF_RANGE;
         return true;
@@ -626,13 +737,11 @@ bool partition_store_lookup(struct partition_store *store, struct partition_look
     lookup->offset = -1;
     lookup->timestamp_found_ms = -1;
     lookup->leader_epoch = -1;
-    *code = KAFKA_NONE;
-    if (store->offline_reason != NULL || store->is_deleting) {
-        *code = KAFKA_KAFKA_STORAGE_ERROR;
+    *code = check_readable(store);
+    if (*code != KAFKA_NONE)
         return true;
-    }
     if (timestamp_ms == PARTITION_LATEST) {
-        lookup->offset = store->high_watermark;
+        lookup->offset = lookup->to_log_end ? store->log_end_offset : store->high_watermark;
         lookup->leader_epoch = leader_epochs_latest(&store->epochs);
         return true;
     }
@@ -656,7 +765,7 @@ bool partition_store_lookup(struct partition_store *store, struct partition_look
 
 /* ---- Removing. ---- */
 
-static void move_log_start(struct partition_store *store, int64_t offset)
+void partition_store_move_log_start(struct partition_store *store, int64_t offset)
 {
     if (offset <= store->log_start_offset)
         return;
@@ -671,12 +780,13 @@ enum error_code partition_store_delete_records(struct partition_store *store, in
                                                int64_t *log_start_offset)
 {
     *log_start_offset = -1;
-    if (store->offline_reason != NULL || store->is_deleting)
-        return KAFKA_KAFKA_STORAGE_ERROR;
+    const enum error_code code = check_readable(store);
+    if (code != KAFKA_NONE)
+        return code;
     const int64_t target = offset == -1 ? store->high_watermark : offset;
     if (target < 0 || target > store->high_watermark)
         return KAFKA_OFFSET_OUT_OF_RANGE;
-    move_log_start(store, target);
+    partition_store_move_log_start(store, target);
     *log_start_offset = store->log_start_offset;
     store->directory->events.on_progress(store->directory->events.context, store);
     return KAFKA_NONE;
@@ -713,7 +823,7 @@ static void drop_first_segment(struct partition_store *store)
 {
     struct partition_segment *segment = segment_of(list_pop(&store->segments));
     const int64_t base_offset = segment->index.base_offset;
-    move_log_start(store, segment_of(store->segments.next)->index.base_offset);
+    partition_store_move_log_start(store, segment_of(store->segments.next)->index.base_offset);
     diag_info(store->directory->diag, "%s: retention removes segment %lld", store->path,
               (long long)base_offset);
     partition_store_give_segment(segment);
@@ -724,7 +834,8 @@ void partition_store_retain(struct partition_store *store, int64_t now_ms)
 {
     uint64_t partition_bytes = partition_store_size_bytes(store);
     bool is_dropping = false;
-    if (store->is_requesting || store->is_deleting || store->offline_reason != NULL)
+    if (store->is_future || store->is_requesting || store->is_deleting || store->cut != NULL ||
+        store->offline_reason != NULL)
         return;
     for (;;) {
         struct partition_segment *segment = segment_of(store->segments.next);
@@ -749,7 +860,10 @@ void partition_store_retain(struct partition_store *store, int64_t now_ms)
 int64_t partition_store_recovery_point(const struct partition_store *store)
 {
     const int64_t rolled = (int64_t)journal_durable(&store->journal).base;
-    const int64_t durable = max_i64(store->durable_offset, rolled);
+    const int64_t known = min_i64(store->epochs_dirty_from, store->epochs_writing_from);
+    if (store->cut != NULL)
+        return min_i64(min_i64(store->durable_offset, store->cut->floor), known);
+    const int64_t durable = min_i64(max_i64(store->durable_offset, rolled), known);
     list_each (link, &store->segments) {
         const struct partition_segment *segment = segment_of(link);
         if (segment->is_sealed && !segment->is_index_complete)

@@ -5,9 +5,14 @@
  *          -> done if PARTITION_WRITTEN is enough, else one fdatasync for all that wait
  *   read   -> a range of a segment file, to be sent without copying
  *
- * Offsets: log_start_offset <= high_watermark <= written_offset <= log_end_offset. A record counts
- * as written when its write completed; the high watermark passes a record when it and all before it
- * have reached the durability that their append asked for. Consumers read below the high watermark.
+ * Offsets: log_start_offset <= high_watermark <= reached_offset <= log_end_offset. A record is
+ * reached when it and all before it have the durability that their append asked for. Consumers read
+ * below the high watermark, which is the reached offset or, in a replicated partition, what
+ * partition_store_raise_high_watermark says. Replicas read whatever is written.
+ *
+ * A follower's Fetch says that it has everything below the offset that it asks for. So where
+ * acks=all means durable, a follower asks for what is behind its reached_offset, not behind its log
+ * end.
  *
  * Memory: about 500 bytes for an idle partition; a writer of some KiB while appends are in flight
  * and index entries wait. Shard: one owner.
@@ -25,8 +30,10 @@
 #include "broker/topic_id.h"
 #include "io/io.h"
 #include "journal/journal.h"
+#include "server/broker/partition_watermark.h"
 
 struct log_directory;
+struct partition_cut;
 struct partition_recent;
 
 /* One segment: what the journal does not know of it. */
@@ -73,29 +80,37 @@ struct partition_store {
     const char *offline_reason;
     int64_t log_start_offset;
     int64_t high_watermark;
-    int64_t high_watermark_base; /* Of the segment where it lies, and where there: */
-    uint64_t high_watermark_position;
+    struct partition_watermark watermark;
+    uint64_t written_total; /* Bytes, since it was loaded. */
     int64_t log_end_offset;
     int64_t durable_offset;    /* Everything below survives a power loss. */
     int64_t sync_asked_offset; /* Everything below survives soon: an append asked for it. */
-    int64_t recovery_point;    /* Of the checkpoint; at load: -1: none. */
+    int64_t recovery_point;    /* Of the latest checkpoint; -1: none. */
     int64_t synced_mark;       /* At load: what rookery-synced says; -1: nothing. */
     uint64_t mark_sequence;
     uint32_t mark_slot;   /* UINT32_MAX: none yet. */
     int32_t leader_epoch; /* -1: not leading. */
     int32_t partition;
-    uint32_t busy_count; /* Scans, flushes and files that need the store to stay. */
+    uint32_t cut_count;        /* Truncations ever. */
+    struct partition_cut *cut; /* The truncation that is on its way, or NULL. */
+    uint32_t busy_count;       /* Scans, flushes and files that need the store to stay. */
     bool is_deleting;
-    bool is_changed;        /* Appended to since the last snapshot of its producers. */
-    bool is_recent_used;    /* Appended to since partition_store_rest. */
-    bool is_epochs_dirty;   /* leader-epoch-checkpoint is to be written. */
-    bool is_metadata_dirty; /* partition.metadata is to be written. */
-    bool is_writing;        /* One of these two. */
-    bool is_requesting;     /* request is the journal's. */
-    struct list mark_link;  /* In the directory's marks, while its mark waits for the disk. */
+    bool is_future;       /* A copy that is to take the place of the partition's store elsewhere. */
+    bool is_contested;    /* It may be of an earlier time (replica_moves.h). */
+    bool is_frozen;       /* Nothing changes its end: its copy is about to take its place. */
+    bool is_changed;      /* Appended to since the last snapshot of its producers. */
+    bool is_recent_used;  /* Appended to since partition_store_rest. */
+    bool is_epoch_unused; /* The epoch that is led in has no batch yet, and no line in the */
+    bool is_epochs_dirty; /* leader-epoch-checkpoint, which is to be written. */
+    int64_t epochs_dirty_from;   /* What it says of offsets from there on is not so; INT64_MAX:  */
+    int64_t epochs_writing_from; /* nothing. The same of what is being written just now. */
+    bool is_metadata_dirty;      /* partition.metadata is to be written. */
+    bool is_writing;             /* One of these two. */
+    bool is_requesting;          /* request is the journal's. */
+    struct list mark_link;       /* In the directory's marks, while its mark waits for the disk. */
+    struct list rest_link;       /* In the directory's busy_stores: partition_store_rest is due. */
     struct journal_request request;
     struct slice topic;
-    size_t path_size;
     char path[]; /* Of its directory; the topic's name is a part of it. */
 };
 
@@ -109,6 +124,22 @@ int64_t partition_store_high_watermark(const struct partition_store *store);
 int64_t partition_store_log_end_offset(const struct partition_store *store);
 int32_t partition_store_leader_epoch(const struct partition_store *store); /* -1: never led. */
 uint64_t partition_store_size_bytes(const struct partition_store *store);
+
+/* Everything below has the durability that it was appended with, so it is what this replica has for
+ * certain. At least the high watermark. on_progress tells of its moves. */
+int64_t partition_store_reached_offset(const struct partition_store *store);
+
+/* Whether there are other replicas, whose word it takes to move the high watermark. The first call
+ * after a start lets it begin where the checkpoint says. Not replicated (the default): it is the
+ * reached offset. */
+void partition_store_set_replicated(struct partition_store *store, bool is_replicated);
+
+/* Of a replicated partition: moves the high watermark to offset, or to the reached offset if that
+ * is less. It never goes back. */
+void partition_store_raise_high_watermark(struct partition_store *store, int64_t offset);
+
+/* Grows with whatever becomes readable for replicas. */
+uint64_t partition_store_written_total(const struct partition_store *store);
 
 /* NULL: the partition is online. Otherwise why not, for people; every request gets
  * KAFKA_STORAGE_ERROR. */
@@ -126,7 +157,8 @@ void partition_store_configure(struct partition_store *store, struct partition_c
 bool partition_store_adopt_topic_id(struct partition_store *store, struct topic_id id);
 
 /* This broker leads the partition from now on, in this epoch: remembers where the epoch starts.
- * Epochs never go back; the same one again changes nothing. */
+ * Epochs never go back; the same one again changes nothing. partition_store_set_replicated comes
+ * first. */
 void partition_store_lead(struct partition_store *store, int32_t leader_epoch);
 
 enum partition_durability {
@@ -167,6 +199,21 @@ struct partition_append {
 enum error_code partition_store_append(struct partition_store *store,
                                        struct partition_append *append);
 
+/* A follower's append: whole batches as the leader made them, which keep offsets and epochs; data
+ * is not changed. Results and callbacks as partition_store_append, and no partition_store_lead is
+ * needed. Otherwise: OFFSET_OUT_OF_RANGE: the first batch begins below the log end;
+ * CORRUPT_MESSAGE: a checksum, a header or offsets that do not grow;
+ * UNSUPPORTED_FOR_MESSAGE_FORMAT: a magic below 2; KAFKA_STORAGE_ERROR, THROTTLING_QUOTA_EXCEEDED.
+ * base_offset is that of the first batch, or -1. */
+enum error_code partition_store_copy(struct partition_store *store,
+                                     struct partition_append *append);
+
+/* The leader's log begins at offset: ours does too, but not behind the high watermark. */
+void partition_store_follow_log_start(struct partition_store *store, int64_t offset);
+
+/* The epoch of the last batch, or one that began behind it; -1: none is known. */
+int32_t partition_store_latest_epoch(const struct partition_store *store);
+
 /* What a read and a lookup have in common: the store's own. */
 struct partition_wait {
     struct list link; /* In the directory's scans_waiting, or nowhere. */
@@ -200,7 +247,7 @@ bool partition_store_read(struct partition_store *store, struct partition_read *
 
 /* ListOffsets. */
 enum {
-    PARTITION_LATEST = -1,        /* The high watermark. */
+    PARTITION_LATEST = -1,        /* The high watermark, or the log end. */
     PARTITION_EARLIEST = -2,      /* The log start. */
     PARTITION_MAX_TIMESTAMP = -3, /* The record with the largest timestamp. */
     PARTITION_EARLIEST_LOCAL = -4,
@@ -209,6 +256,7 @@ enum {
 struct partition_lookup {
     /* The caller's. */
     int64_t timestamp_ms; /* Or one of the above. */
+    bool to_log_end;      /* For replicas; consumers find what is below the high watermark. */
     void (*done)(struct partition_lookup *lookup, enum error_code code);
     /* Results; -1 each when no record matches. */
     int64_t offset;
@@ -239,6 +287,12 @@ enum error_code partition_store_delete_records(struct partition_store *store, in
 /* A store without segments, not yet in a directory's table. NULL: no memory. */
 struct partition_store *partition_store_take(struct log_directory *directory, struct slice topic,
                                              int32_t partition, struct partition_config config);
+
+/* The same for a future one, whose directory has this name. */
+struct partition_store *partition_store_take_future(struct log_directory *directory,
+                                                    struct slice topic, int32_t partition,
+                                                    struct partition_config config,
+                                                    const char *name);
 
 /* Gives back its memory; nothing of it is in flight. */
 void partition_store_give(struct partition_store *store);
@@ -274,8 +328,39 @@ void partition_store_give_segment(struct partition_segment *segment);
 /* All appends in flight end with STORAGE_ERROR, all requests from now on too. reason: constant. */
 void partition_store_fail(struct partition_store *store, const char *reason);
 
-/* Called now and then: gives back what only a partition with appends needs. */
-void partition_store_rest(struct partition_store *store);
+/* Called now and then: gives back what only a partition with appends needs. False: nothing is left
+ * of that. */
+bool partition_store_rest(struct partition_store *store);
+
+/* Whether appends and changes are possible: KAFKA_NONE. THROTTLING_QUOTA_EXCEEDED: soon again. */
+enum error_code partition_store_check(const struct partition_store *store);
+
+/* Appends together: what must_roll and the indexes need to know of them. */
+struct partition_extent {
+    int64_t last_offset;
+    int64_t max_timestamp_ms;
+    uint32_t size;
+};
+
+/* A new segment if the extent belongs into one. ERR_NO_MEMORY. */
+MUST_CHECK enum err partition_store_roll_if_due(struct partition_store *store,
+                                                struct partition_extent extent);
+/* The batch goes to position of the active segment: into its index and the recent ones. */
+void partition_store_index_batch(struct partition_store *store, const struct record_batch *batch,
+                                 uint32_t position);
+/* Stamped or checked, and admitted by the journal. */
+void partition_store_write(struct partition_store *store, struct partition_append *append);
+
+/* The epochs of offsets from there on have changed: until leader-epoch-checkpoint is written
+ * (log_directory_queue_metadata says when), recovery must read the batches again. */
+void partition_store_doubt_epochs(struct partition_store *store, int64_t offset);
+
+/* A batch is about to be appended at the log end, whoever made it: from now on the epoch that is
+ * led in, or was, is no longer one that nobody needs to remember. */
+void partition_store_use_epoch(struct partition_store *store);
+
+void partition_store_move_log_start(struct partition_store *store, int64_t offset);
+void partition_store_forget_recent(struct partition_store *store);
 
 /* What recovery may skip: everything below is on the disk, indexes included. */
 int64_t partition_store_recovery_point(const struct partition_store *store);

@@ -5,282 +5,10 @@
 #include "base/bytes.h"
 #include "base/prng.h"
 #include "broker/checkpoint_file.h"
-#include "io/io_create.h"
-#include "server/broker/log_directory.h"
 #include "test/record_packer.h"
-#include "test/unit_test.h"
+#include "test/store_fixture.h"
 
 #include <fcntl.h>
-#include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-enum { batch_bytes_max = 4096, line_count_max = 64 };
-
-struct fixture {
-    struct io *io;
-    struct heap heap;
-    struct diag diag;
-    struct log_directory *directory;
-    struct partition_config config;
-    struct log_directory_options options;
-    uint32_t progress_count;
-    uint32_t offline_count;
-    uint32_t line_count;
-    char lines[line_count_max][diag_line_bytes_max];
-    char path[64];
-};
-
-static void keep_line(struct diag *diag, enum diag_level level, struct slice line)
-{
-    struct fixture *fixture = CONTAINER_OF(diag, struct fixture, diag);
-    (void)level;
-    if (fixture->line_count < line_count_max)
-        snprintf(fixture->lines[fixture->line_count++], diag_line_bytes_max, "%" SLICE_FORMAT,
-                 SLICE_ARGS(line));
-}
-
-static bool has_line(const struct fixture *fixture, const char *part)
-{
-    for (uint32_t i = 0; i < fixture->line_count; i++)
-        if (strstr(fixture->lines[i], part) != NULL)
-            return true;
-    return false;
-}
-
-static struct partition_config config_of(void *context, struct slice topic, int32_t partition)
-{
-    (void)topic;
-    (void)partition;
-    return ((struct fixture *)context)->config;
-}
-
-static void on_progress(void *context, struct partition_store *store)
-{
-    (void)store;
-    ((struct fixture *)context)->progress_count++;
-}
-
-static void on_offline(void *context, struct log_directory *directory, const char *reason)
-{
-    (void)directory;
-    (void)reason;
-    ((struct fixture *)context)->offline_count++;
-}
-
-static enum err start_or_fail(struct fixture *fixture)
-{
-    fixture->line_count = 0;
-    fixture->diag = (struct diag){.write = keep_line};
-    heap_init(&fixture->heap, (struct heap_options){.limit_bytes = 256 << 20, .tracked = true});
-    assert_int_equal(io_create(&fixture->io, &fixture->heap, &fixture->diag, IO_CHOICE_AUTO),
-                     ERR_OK);
-    const struct log_directory_events events = {.context = fixture,
-                                                .config_of = config_of,
-                                                .on_progress = on_progress,
-                                                .on_offline = on_offline};
-    assert_int_equal(log_directory_init(&fixture->directory, fixture->io, &fixture->heap,
-                                        &fixture->diag, fixture->options, events),
-                     ERR_OK);
-    const enum err err = log_directory_open(fixture->directory);
-    return err != ERR_OK ? err : log_directory_load(fixture->directory);
-}
-
-static void start(struct fixture *fixture)
-{
-    assert_int_equal(start_or_fail(fixture), ERR_OK);
-}
-
-/* As kill -9: what is in the page cache stays. */
-static void kill_it(struct fixture *fixture)
-{
-    if (fixture->directory->lock != io_handle_none)
-        close(fixture->directory->lock);
-    io_destroy(fixture->io);
-    heap_deinit(&fixture->heap);
-}
-
-static int remove_path(const char *path, const struct stat *info, int flag, struct FTW *ftw)
-{
-    (void)info;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
-
-static void set_up(struct fixture *fixture)
-{
-    *fixture = (struct fixture){.config = partition_config_default()};
-    snprintf(fixture->path, sizeof fixture->path, "/tmp/rookery-store-XXXXXX");
-    assert_non_null(mkdtemp(fixture->path));
-    fixture->options = log_directory_options_default(fixture->path);
-}
-
-static void tear_down(struct fixture *fixture)
-{
-    assert_int_equal(nftw(fixture->path, remove_path, 8, FTW_DEPTH | FTW_PHYS), 0);
-}
-
-struct outcome {
-    bool is_done;
-    enum err err;
-    struct partition_store *store;
-};
-
-static void on_done(void *context, enum err err)
-{
-    *(struct outcome *)context = (struct outcome){.is_done = true, .err = err};
-}
-
-static void on_created(void *context, enum err err, struct partition_store *store)
-{
-    *(struct outcome *)context = (struct outcome){.is_done = true, .err = err, .store = store};
-}
-
-static void wait_for(struct fixture *fixture, const bool *is_done)
-{
-    while (!*is_done)
-        io_run(fixture->io, UINT64_MAX);
-}
-
-/* A clean end. */
-static void stop(struct fixture *fixture)
-{
-    struct outcome outcome = {0};
-    log_directory_close(fixture->directory, on_done, &outcome);
-    wait_for(fixture, &outcome.is_done);
-    assert_int_equal(outcome.err, ERR_OK);
-    while (!list_empty(&fixture->directory->disk.retired) || fixture->directory->disk.is_polling)
-        io_run(fixture->io, UINT64_MAX); /* The last handles. */
-    log_directory_deinit(fixture->directory);
-    io_destroy(fixture->io);
-    assert_int_equal(fixture->heap.block_count, 0);
-    heap_deinit(&fixture->heap);
-}
-
-static const struct topic_id test_id = {{1, 2, 3}};
-
-static struct partition_store *create(struct fixture *fixture, const char *topic)
-{
-    struct outcome outcome = {0};
-    log_directory_create(fixture->directory,
-                         (struct partition_spec){.topic = slice_from_text(topic),
-                                                 .partition = 0,
-                                                 .id = test_id,
-                                                 .config = fixture->config},
-                         on_created, &outcome);
-    wait_for(fixture, &outcome.is_done);
-    assert_int_equal(outcome.err, ERR_OK);
-    partition_store_lead(outcome.store, 0);
-    return outcome.store;
-}
-
-static struct partition_store *find(struct fixture *fixture, const char *topic)
-{
-    struct partition_store *store =
-        log_directory_find(fixture->directory, slice_from_text(topic), 0);
-    assert_non_null(store);
-    return store;
-}
-
-struct pending {
-    struct partition_append append;
-    uint8_t data[batch_bytes_max];
-    bool is_done;
-    enum error_code code;
-};
-
-static void on_appended(struct partition_append *append, enum error_code code)
-{
-    struct pending *pending = CONTAINER_OF(append, struct pending, append);
-    pending->is_done = true;
-    pending->code = code;
-}
-
-/* count records with a value of value_bytes; the key is the number of the record in the batch. */
-static void fill(struct pending *pending, int32_t count, size_t value_bytes, int64_t timestamp_ms)
-{
-    static const uint8_t value[batch_bytes_max] = {7};
-    struct record_batch_writer writer;
-    record_batch_writer_init(&writer, pending->data, sizeof pending->data, timestamp_ms);
-    for (int32_t i = 0; i < count; i++)
-        assert_true(
-            record_batch_writer_add(&writer, slice_of(&i, sizeof i), slice_of(value, value_bytes)));
-    pending->append = (struct partition_append){
-        .data = pending->data,
-        .size = (uint32_t)record_batch_writer_finish(&writer).size,
-        .done = on_appended,
-    };
-    pending->is_done = false;
-}
-
-static int64_t append(struct fixture *fixture, struct partition_store *store, int32_t count,
-                      enum partition_durability durability)
-{
-    struct pending pending;
-    fill(&pending, count, 100, 1000 + store->log_end_offset);
-    pending.append.durability = durability;
-    assert_int_equal(partition_store_append(store, &pending.append), KAFKA_NONE);
-    assert_false(pending.is_done);
-    wait_for(fixture, &pending.is_done);
-    assert_int_equal(pending.code, KAFKA_NONE);
-    assert_int_equal(pending.append.last_offset, pending.append.base_offset + count - 1);
-    return pending.append.base_offset;
-}
-
-struct reading {
-    struct partition_read read;
-    bool is_done;
-    enum error_code code;
-};
-
-static void on_read(struct partition_read *read, enum error_code code)
-{
-    struct reading *reading = CONTAINER_OF(read, struct reading, read);
-    reading->is_done = true;
-    reading->code = code;
-}
-
-static struct reading read_at(struct fixture *fixture, struct partition_store *store,
-                              int64_t offset, uint32_t bytes_max)
-{
-    struct reading reading = {
-        .read = {.offset = offset, .bytes_max = bytes_max, .at_least_one = true, .done = on_read}};
-    if (!partition_store_read(store, &reading.read, &reading.code))
-        wait_for(fixture, &reading.is_done);
-    return reading;
-}
-
-/* Reads everything from offset on in pieces; asserts that it is whole and in order. Returns the
- * number of records. */
-static int64_t read_all(struct fixture *fixture, struct partition_store *store, int64_t offset,
-                        uint32_t bytes_max)
-{
-    static uint8_t bytes[1 << 20];
-    const int64_t begin = offset;
-    while (offset < partition_store_high_watermark(store)) {
-        const struct reading reading = read_at(fixture, store, offset, bytes_max);
-        assert_int_equal(reading.code, KAFKA_NONE);
-        assert_true(reading.read.size > 0 && reading.read.size <= sizeof bytes);
-        assert_int_equal(
-            pread(reading.read.file, bytes, reading.read.size, (off_t)reading.read.position),
-            reading.read.size);
-        (*reading.read.users)--;
-        struct record_batch_walk walk;
-        enum err err;
-        record_batch_walk_init(&walk, slice_of(bytes, reading.read.size));
-        while (record_batch_walk_next(&walk, &err)) {
-            assert_true(record_batch_crc_matches(&walk.batch, walk.bytes));
-            assert_true(walk.batch.base_offset <= offset);
-            assert_true(record_batch_last_offset(&walk.batch) >= offset);
-            offset = record_batch_last_offset(&walk.batch) + 1;
-        }
-        assert_true(err == ERR_OK || err == ERR_TRUNCATED);
-    }
-    return offset - begin;
-}
 
 static void appends_and_reads(void **state)
 {
@@ -623,6 +351,55 @@ static void ends_every_append_when_a_sync_fails(void **state)
     tear_down(&fixture);
 }
 
+/* Open files of a directory that is gone take reads and writes; what has to be opened tells. */
+static void goes_offline_when_its_files_are_gone(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    char path[256];
+    char away[256];
+    set_up(&fixture);
+    fixture.config.segment_bytes = 1000;
+    start(&fixture);
+    struct partition_store *store = create(&fixture, "t");
+    for (int i = 0; i < 20; i++)
+        append(&fixture, store, 2, PARTITION_DURABLE);
+    stop(&fixture);
+    start(&fixture);
+    store = find(&fixture, "t");
+    assert_true(store->segments.next != store->segments.prev); /* The first is not open. */
+    print_file(path, sizeof path, &fixture, "t-0");
+    print_file(away, sizeof away, &fixture, "u-0");
+    assert_int_equal(rename(path, away), 0);
+    assert_int_equal(fixture.offline_count, 0);
+    assert_int_equal(read_at(&fixture, store, 0, 100).code, KAFKA_KAFKA_STORAGE_ERROR);
+    assert_int_equal(fixture.offline_count, 1);
+    kill_it(&fixture);
+    tear_down(&fixture);
+}
+
+static void goes_offline_when_nothing_can_be_created(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    char away[256];
+    struct outcome outcome = {0};
+    set_up(&fixture);
+    start(&fixture);
+    snprintf(away, sizeof away, "%s-away", fixture.path);
+    assert_int_equal(rename(fixture.path, away), 0);
+    log_directory_create(fixture.directory,
+                         (struct partition_spec){
+                             .topic = SLICE_LITERAL("t"), .id = test_id, .config = fixture.config},
+                         on_created, &outcome);
+    wait_for(&fixture, &outcome.is_done);
+    assert_int_equal(outcome.err, ERR_IO);
+    assert_int_equal(fixture.offline_count, 1);
+    assert_int_equal(rename(away, fixture.path), 0);
+    kill_it(&fixture);
+    tear_down(&fixture);
+}
+
 /* Decision 7: what was promised is never cut silently. */
 static void refuses_damage_below_the_mark(void **state)
 {
@@ -673,6 +450,65 @@ static void refuses_a_log_that_is_too_short(void **state)
     assert_int_equal(remove(path), 0);
     start(&fixture);
     assert_int_equal(partition_store_log_end_offset(find(&fixture, "t")), 4);
+    stop(&fixture);
+    tear_down(&fixture);
+}
+
+/* A crash in the middle of a truncation leaves that. No file of the old log may stay: offsets that
+ * are missing behind it would look as if a crash had taken them, and with them what came since. */
+static void begins_anew_at_a_start_behind_its_end(void **state)
+{
+    (void)state;
+    static const char starts[] = "0\n1\nt 0 20\n";
+    struct fixture fixture;
+    char path[256];
+    write_three(&fixture);
+    overwrite(&fixture, "log-start-offset-checkpoint", 0, starts, sizeof starts - 1);
+    start(&fixture);
+    assert_true(has_line(&fixture, "ends at 6, before its start 20: begun anew there"));
+    struct partition_store *store = find(&fixture, "t");
+    assert_int_equal(partition_store_log_start_offset(store), 20);
+    assert_int_equal(file_size(&fixture, first_log), -1);
+    partition_store_lead(store, 1);
+    assert_int_equal(append(&fixture, store, 3, PARTITION_DURABLE), 20);
+    kill_it(&fixture);
+
+    /* A power loss takes the mark of the last second; the file's name says where the log begins. */
+    print_file(path, sizeof path, &fixture, "rookery-synced");
+    assert_int_equal(remove(path), 0);
+    print_file(path, sizeof path, &fixture, "log-start-offset-checkpoint");
+    assert_int_equal(remove(path), 0);
+    start(&fixture);
+    store = find(&fixture, "t");
+    assert_int_equal(partition_store_log_start_offset(store), 20);
+    assert_int_equal(partition_store_log_end_offset(store), 23);
+    assert_int_equal(read_all(&fixture, store, 20, 1000), 3);
+    stop(&fixture);
+    tear_down(&fixture);
+}
+
+/* It has the same topic id; what was promised of the one that left is not asked of it. */
+static void a_replica_that_left_may_come_back(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    set_up(&fixture);
+    start(&fixture);
+    struct partition_store *store = create(&fixture, "t");
+    for (int i = 0; i < 3; i++)
+        append(&fixture, store, 2, PARTITION_DURABLE);
+    while (store->synced_mark < 6 || fixture.directory->marks.writing != NULL)
+        io_run(fixture.io, UINT64_MAX);
+    struct outcome outcome = {0};
+    log_directory_delete(fixture.directory, store, on_done, &outcome);
+    wait_for(&fixture, &outcome.is_done);
+    while (fixture.directory->marks.is_erasing)
+        io_run(fixture.io, UINT64_MAX);
+    create(&fixture, "t");
+    kill_it(&fixture);
+    start(&fixture);
+    assert_null(partition_store_offline_reason(find(&fixture, "t")));
+    assert_int_equal(partition_store_log_end_offset(find(&fixture, "t")), 0);
     stop(&fixture);
     tear_down(&fixture);
 }
@@ -731,6 +567,26 @@ static void refuses_what_is_no_log(void **state)
 
 /* D15, D17, D18, D19: every small file damaged in turn, after a clean end and after a crash.
  */
+/* As Apache's brokers leave it for a partition without records, or with such of old formats only.
+ */
+static void takes_an_empty_file_of_epochs_for_none(void **state)
+{
+    struct fixture fixture;
+    char path[256];
+    (void)state;
+    write_three(&fixture);
+    start(&fixture);
+    stop(&fixture);
+    print_file(path, sizeof path, &fixture, "t-0/leader-epoch-checkpoint");
+    assert_int_equal(truncate(path, 0), 0);
+    start(&fixture);
+    struct partition_store *store = find(&fixture, "t");
+    assert_false(has_line(&fixture, "leader-epoch-checkpoint"));
+    assert_int_equal(read_all(&fixture, store, 0, 100000), 6);
+    stop(&fixture);
+    tear_down(&fixture);
+}
+
 static void survives_damaged_derived_files(void **state)
 {
     (void)state;
@@ -769,6 +625,59 @@ static void survives_damaged_derived_files(void **state)
     }
 }
 
+/* Two records of producer 99 in its epoch 0; the CRC is checked before the store sees a batch. */
+static void fill_idempotent(struct pending *pending, int32_t sequence)
+{
+    struct record_batch batch;
+    fill(pending, 2, 10, 50);
+    store_i64(pending->data + 43, 99);
+    store_i16(pending->data + 51, 0);
+    store_i32(pending->data + 53, sequence);
+    assert_int_equal(record_batch_decode(&batch, slice_of(pending->data, pending->append.size)),
+                     ERR_OK);
+    record_batch_set_max_timestamp(&batch, pending->data, 50);
+}
+
+/* Until a segment ends, the batches themselves say where epochs begin; then the file does. What it
+ * says of batches that recovery reads does not count: it may tell of some that were cut off. */
+static void writes_epochs_when_a_segment_ends(void **state)
+{
+    (void)state;
+    static const char epochs_file[] = "t-0/leader-epoch-checkpoint";
+    static const char stale[] = "0\n2\n0 0\n9 2\n";
+    struct fixture fixture;
+    set_up(&fixture);
+    fixture.config.segment_bytes = 1000;
+    start(&fixture);
+    struct partition_store *store = create(&fixture, "t");
+    append(&fixture, store, 3, PARTITION_DURABLE);
+    assert_true(store->is_epochs_dirty && !store->is_writing);
+    assert_int_equal(partition_store_recovery_point(store), 0);
+    kill_it(&fixture);
+    assert_int_equal(file_size(&fixture, epochs_file), -1);
+
+    overwrite(&fixture, epochs_file, 0, stale, sizeof stale - 1);
+    start(&fixture);
+    store = find(&fixture, "t");
+    assert_int_equal(partition_store_latest_epoch(store), 0);
+    partition_store_lead(store, 1);
+    append(&fixture, store, 2, PARTITION_DURABLE);
+    assert_true(store->is_epochs_dirty && !store->is_writing);
+    append(&fixture, store, 5, PARTITION_DURABLE);     /* In the next segment. */
+    while (partition_store_recovery_point(store) < 10) /* Its index is written, too. */
+        io_run(fixture.io, UINT64_MAX);
+    assert_false(store->is_epochs_dirty);
+    kill_it(&fixture);
+
+    assert_true(file_size(&fixture, epochs_file) > 0);
+    start(&fixture);
+    store = find(&fixture, "t");
+    assert_int_equal(partition_store_epoch_end(store, 0).end_offset, 3);
+    assert_int_equal(partition_store_latest_epoch(store), 1);
+    stop(&fixture);
+    tear_down(&fixture);
+}
+
 static void tells_duplicates_after_a_restart(void **state)
 {
     (void)state;
@@ -780,15 +689,7 @@ static void tells_duplicates_after_a_restart(void **state)
         start(&fixture);
         struct partition_store *store = create(&fixture, "t");
         append(&fixture, store, 3, PARTITION_WRITTEN);
-        fill(&first, 2, 10, 50);
-        store_i64(first.data + 43, 99); /* Producer 99, epoch 0, sequence 0; the CRC is checked
-                                           before the store sees a batch. */
-        store_i16(first.data + 51, 0);
-        store_i32(first.data + 53, 0);
-        struct record_batch batch;
-        assert_int_equal(record_batch_decode(&batch, slice_of(first.data, first.append.size)),
-                         ERR_OK);
-        record_batch_set_max_timestamp(&batch, first.data, 50);
+        fill_idempotent(&first, 0);
         again = first;
         assert_int_equal(partition_store_append(store, &first.append), KAFKA_NONE);
         assert_int_equal(partition_store_append(store, &again.append), KAFKA_NONE);
@@ -815,6 +716,11 @@ static void tells_duplicates_after_a_restart(void **state)
     }
 }
 
+static bool are_removals_left(const struct fixture *fixture)
+{
+    return fixture->directory->removal != NULL || fixture->directory->removals.count > 0;
+}
+
 static void retains_and_deletes(void **state)
 {
     (void)state;
@@ -831,7 +737,7 @@ static void retains_and_deletes(void **state)
         append(&fixture, store, 10, PARTITION_WRITTEN);
     int64_t start_offset;
     while (partition_store_size_bytes(store) > 13000 || store->is_requesting ||
-           !list_empty(&fixture.directory->removals)) {
+           are_removals_left(&fixture)) {
         log_directory_tick(fixture.directory);
         io_run(fixture.io, 1000000);
     }
@@ -875,10 +781,88 @@ static void retains_and_deletes(void **state)
     assert_int_equal(file_size(&fixture, "t-0"), -1);
     store = create(&fixture, "t"); /* A new life of the name. */
     assert_int_equal(append(&fixture, store, 1, PARTITION_DURABLE), 0);
-    while (!list_empty(&fixture.directory->removals)) {
+    while (are_removals_left(&fixture)) {
         log_directory_tick(fixture.directory);
         io_run(fixture.io, 1000000);
     }
+    stop(&fixture);
+    tear_down(&fixture);
+}
+
+/* One after the other, however many there are. */
+static void what_is_deleted_waits_for_no_tick(void **state)
+{
+    enum { partition_count = 5, rounds_max = 3000 };
+    struct fixture fixture;
+    (void)state;
+    set_up(&fixture);
+    fixture.config.file_delete_delay_ms = 0;
+    start(&fixture);
+    for (int i = 0; i < partition_count; i++) {
+        struct outcome outcome = {0};
+        struct partition_store *store = create(&fixture, (const char[]){(char)('a' + i), 0});
+        append(&fixture, store, 10, PARTITION_DURABLE);
+        log_directory_delete(fixture.directory, store, on_done, &outcome);
+        wait_for(&fixture, &outcome.is_done);
+        assert_int_equal(outcome.err, ERR_OK);
+    }
+    assert_int_equal(fixture.directory->removals.count, partition_count);
+    log_directory_tick(fixture.directory);
+    for (int i = 0; i < rounds_max && are_removals_left(&fixture); i++)
+        io_run(fixture.io, 1000000);
+    assert_false(are_removals_left(&fixture));
+    stop(&fixture);
+    tear_down(&fixture);
+}
+
+static void the_longest_delay_is_not_the_shortest(void **state)
+{
+    struct fixture fixture;
+    struct outcome outcome = {0};
+    (void)state;
+    set_up(&fixture);
+    fixture.config.file_delete_delay_ms = INT64_MAX;
+    start(&fixture);
+    struct partition_store *store = create(&fixture, "a");
+    append(&fixture, store, 10, PARTITION_DURABLE);
+    log_directory_delete(fixture.directory, store, on_done, &outcome);
+    wait_for(&fixture, &outcome.is_done);
+    log_directory_tick(fixture.directory);
+    assert_null(fixture.directory->removal);
+    assert_true(are_removals_left(&fixture));
+    stop(&fixture);
+    tear_down(&fixture);
+}
+
+/* Names that went need not have gone for good: after a power loss some of the files are there. */
+static void retained_segments_that_come_back_are_not_read(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    set_up(&fixture);
+    fixture.config.segment_bytes = 3000;
+    fixture.config.retention_bytes = 3000;
+    fixture.config.file_delete_delay_ms = 60000;
+    fixture.options.retention_check_ms = 0;
+    start(&fixture);
+    struct partition_store *store = create(&fixture, "t");
+    for (int i = 0; i < 20; i++)
+        append(&fixture, store, 10, PARTITION_DURABLE);
+    log_directory_tick(fixture.directory);
+    while (store->is_requesting)
+        io_run(fixture.io, 1000000);
+    const int64_t kept_from = partition_store_log_start_offset(store);
+    assert_true(kept_from > 0);
+    stop(&fixture);
+
+    char gone[280], path[256];
+    print_file(path, sizeof path, &fixture, first_log);
+    snprintf(gone, sizeof gone, "%s.deleted", path);
+    assert_int_equal(rename(gone, path), 0);
+    start(&fixture);
+    store = find(&fixture, "t");
+    assert_int_equal(partition_store_log_start_offset(store), kept_from);
+    assert_int_equal(partition_store_log_end_offset(store), 200);
     stop(&fixture);
     tear_down(&fixture);
 }
@@ -928,23 +912,75 @@ static void belongs_to_one_broker(void **state)
     tear_down(&fixture);
 }
 
+static uint32_t read_size(struct fixture *fixture, struct partition_store *store, int64_t offset,
+                          bool to_log_end)
+{
+    struct reading reading = {.read = {.offset = offset,
+                                       .bytes_max = 1 << 20,
+                                       .to_log_end = to_log_end,
+                                       .at_least_one = true,
+                                       .done = on_read}};
+    if (!partition_store_read(store, &reading.read, &reading.code))
+        wait_for(fixture, &reading.is_done);
+    assert_int_equal(reading.code, KAFKA_NONE);
+    if (reading.read.size > 0)
+        (*reading.read.users)--;
+    return reading.read.size;
+}
+
+/* Replicas read what is written, while the leader's own disk is still at it. */
+static void lets_replicas_read_what_is_written(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    set_up(&fixture);
+    start(&fixture);
+    struct partition_store *store = create(&fixture, "t");
+    partition_store_set_replicated(store, true);
+    struct pending pending;
+    fill(&pending, 3, 100, 1000);
+    pending.append.durability = PARTITION_DURABLE;
+    assert_int_equal(partition_store_append(store, &pending.append), KAFKA_NONE);
+    const uint64_t before = partition_store_written_total(store);
+    assert_int_equal(read_size(&fixture, store, 0, true), 0); /* Not even written. */
+    while (partition_store_written_total(store) == before)
+        io_run(fixture.io, UINT64_MAX);
+    assert_int_equal(partition_store_written_total(store) - before, pending.append.size);
+    assert_int_equal(fixture.written_count, 1);
+    assert_int_equal(read_size(&fixture, store, 0, true), pending.append.size);
+    wait_for(&fixture, &pending.is_done);
+    assert_int_equal(partition_store_reached_offset(store), 3);
+    stop(&fixture);
+    tear_down(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(appends_and_reads),
         cmocka_unit_test(rolls_and_recovers),
+        cmocka_unit_test(lets_replicas_read_what_is_written),
         cmocka_unit_test(syncs_after_so_many_records),
         cmocka_unit_test(finds_timestamps),
         cmocka_unit_test(finds_timestamps_in_compressed_batches),
         cmocka_unit_test(cuts_a_torn_end),
         cmocka_unit_test(ends_every_append_when_a_sync_fails),
+        cmocka_unit_test(goes_offline_when_its_files_are_gone),
+        cmocka_unit_test(goes_offline_when_nothing_can_be_created),
         cmocka_unit_test(refuses_damage_below_the_mark),
         cmocka_unit_test(refuses_a_log_that_is_too_short),
+        cmocka_unit_test(begins_anew_at_a_start_behind_its_end),
+        cmocka_unit_test(a_replica_that_left_may_come_back),
         cmocka_unit_test(looks_at_the_end_in_spite_of_the_marker),
         cmocka_unit_test(refuses_what_is_no_log),
+        cmocka_unit_test(takes_an_empty_file_of_epochs_for_none),
         cmocka_unit_test(survives_damaged_derived_files),
+        cmocka_unit_test(writes_epochs_when_a_segment_ends),
         cmocka_unit_test(tells_duplicates_after_a_restart),
         cmocka_unit_test(retains_and_deletes),
+        cmocka_unit_test(what_is_deleted_waits_for_no_tick),
+        cmocka_unit_test(the_longest_delay_is_not_the_shortest),
+        cmocka_unit_test(retained_segments_that_come_back_are_not_read),
         cmocka_unit_test(belongs_to_one_broker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

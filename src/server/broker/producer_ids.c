@@ -2,8 +2,6 @@
 
 #include "broker/znode_json.h"
 
-enum { block_size = 1000 };
-
 static const char block_path[] = "/latest_producer_id_block";
 
 static void reserve(struct producer_ids *ids);
@@ -14,6 +12,7 @@ void producer_ids_init(struct producer_ids *ids, struct zk_session *session, str
     *ids = (struct producer_ids){
         .session = session, .diag = diag, .broker_id = broker_id, .block_last = -1};
     list_init(&ids->waiting);
+    list_init(&ids->blocks);
 }
 
 static void answer_all(struct producer_ids *ids, int16_t error_code)
@@ -27,21 +26,43 @@ static void answer_all(struct producer_ids *ids, int16_t error_code)
     }
 }
 
+static void reserve_what_is_wanted(struct producer_ids *ids)
+{
+    if (ids->is_reserving)
+        return; /* By whom was answered just now. */
+    if (!list_empty(&ids->blocks))
+        ids->block = CONTAINER_OF(list_pop(&ids->blocks), struct producer_block_request, link);
+    else if (list_empty(&ids->waiting))
+        return;
+    reserve(ids);
+}
+
 static void finish(struct producer_ids *ids, int16_t error_code)
 {
+    struct producer_block_request *block = ids->block;
     ids->is_reserving = false;
+    ids->block = NULL;
     if (error_code != KAFKA_NONE)
         diag_warn(ids->diag, "no block of producer ids: %s", kafka_error_name(error_code));
-    answer_all(ids, error_code);
-    if (!list_empty(&ids->waiting))
-        reserve(ids);
+    if (block != NULL)
+        block->done(block, error_code, error_code == KAFKA_NONE ? ids->wanted_first : -1);
+    else
+        answer_all(ids, error_code);
+    reserve_what_is_wanted(ids);
 }
 
 static void use_block(struct producer_ids *ids)
 {
-    ids->next = ids->wanted_first;
-    ids->block_last = ids->wanted_first + block_size - 1;
+    if (ids->block == NULL) {
+        ids->next = ids->wanted_first;
+        ids->block_last = ids->wanted_first + producer_id_block_size - 1;
+    }
     finish(ids, KAFKA_NONE);
+}
+
+static int32_t owner_of_block(const struct producer_ids *ids)
+{
+    return ids->block == NULL ? ids->broker_id : ids->block->broker_id;
 }
 
 static struct producer_ids *ids_of(struct zk_request *request)
@@ -73,7 +94,7 @@ static void on_read(struct zk_request *request, const struct keeper_result *resu
         finish(ids, KAFKA_UNKNOWN_SERVER_ERROR);
         return;
     }
-    if (ids->wanted_first >= 0 && block.broker_id == ids->broker_id &&
+    if (ids->wanted_first >= 0 && block.broker_id == owner_of_block(ids) &&
         block.first == ids->wanted_first) {
         use_block(ids); /* The reply to our write was lost. */
         return;
@@ -82,9 +103,9 @@ static void on_read(struct zk_request *request, const struct keeper_result *resu
     arena_init(&arena, ids->memory, sizeof ids->memory);
     ids->wanted_first = block.last + 1;
     const struct znode_producer_ids wanted = {
-        .broker_id = ids->broker_id,
+        .broker_id = owner_of_block(ids),
         .first = ids->wanted_first,
-        .last = ids->wanted_first + block_size - 1,
+        .last = ids->wanted_first + producer_id_block_size - 1,
     };
     request->kind = ZK_REQUEST_SET_DATA;
     request->data = znode_json_write_producer_ids(&arena, &wanted);
@@ -112,4 +133,10 @@ void producer_ids_take(struct producer_ids *ids, struct producer_id_request *req
         reserve(ids);
     else if (!ids->is_reserving)
         answer_all(ids, KAFKA_NONE);
+}
+
+void producer_ids_take_block(struct producer_ids *ids, struct producer_block_request *request)
+{
+    list_push(&ids->blocks, &request->link);
+    reserve_what_is_wanted(ids);
 }

@@ -1,5 +1,5 @@
 /* Producer ids: taken from blocks of a thousand, which brokers reserve one after the other in
- * /latest_producer_id_block.
+ * /latest_producer_id_block. Apache's brokers have the controller reserve theirs.
  *
  * Memory: its own. Shard: one owner.
  */
@@ -19,6 +19,8 @@ struct producer_ids {
     int64_t block_last; /* Below next: no block. */
     int64_t wanted_first;
     struct list waiting; /* producer_id_request */
+    struct list blocks;  /* producer_block_request, whole blocks for other brokers. */
+    struct producer_block_request *block; /* That the reservation under way is for; or null. */
     bool is_reserving;
     struct zk_request request;
     alignas(16) uint8_t memory[256];
@@ -27,5 +29,8 @@ struct producer_ids {
 void producer_ids_init(struct producer_ids *ids, struct zk_session *session, struct diag *diag,
                        int32_t broker_id);
 void producer_ids_take(struct producer_ids *ids, struct producer_id_request *request);
+
+/* One block after the other: two for one broker at a time could not be told apart. */
+void producer_ids_take_block(struct producer_ids *ids, struct producer_block_request *request);
 
 #endif

@@ -128,7 +128,7 @@ static void on_created(struct zk_request *request, const struct keeper_result *r
 static void on_watch(struct keeper_watch *watch, enum keeper_event_type type)
 {
     struct registration *registration = CONTAINER_OF(watch, struct registration, watch);
-    if (type == KEEPER_WATCH_ENDED)
+    if (type == KEEPER_WATCH_ENDED || registration->is_over)
         return;
     if (type == KEEPER_NODE_DELETED)
         diag_warn(registration->diag, "%s was deleted by somebody else: registering again",
@@ -171,4 +171,9 @@ void registration_begin(struct registration *registration, const struct broker_r
         refuse(registration, "advertised.listeners and broker.rack are too long");
     else
         create(registration);
+}
+
+void registration_end(struct registration *registration)
+{
+    registration->is_over = true;
 }

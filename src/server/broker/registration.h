@@ -34,6 +34,7 @@ struct registration {
     int32_t broker_id;
     struct broker_record record; /* Endpoints and rack; kept by the caller. */
     int64_t broker_epoch;        /* Of the session's node; -1: not yet. */
+    bool is_over;                /* The node goes with the session, and is not made anew. */
     struct zk_request request;
     struct keeper_watch watch;
     struct keeper_multi_op ops[2];
@@ -55,5 +56,8 @@ void registration_init(struct registration *registration, struct registration_op
  * next. Keeps what record points to. */
 void registration_begin(struct registration *registration, const struct broker_record *record,
                         int64_t timestamp_ms);
+
+/* The session is about to be closed. */
+void registration_end(struct registration *registration);
 
 #endif

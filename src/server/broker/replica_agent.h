@@ -38,6 +38,9 @@ struct replica_agent_options {
     struct metadata_view *view;
     const struct control_handler *handler;
     void *handler_context;
+    /* Some orders could not be carried out for now: they are to be given again after a while. */
+    void (*ask_again)(void *context);
+    void *context;
     uint64_t hash_seed;
     int32_t broker_id;
 };
@@ -59,6 +62,9 @@ MUST_CHECK enum err replica_agent_init(struct replica_agent *agent,
 void replica_agent_deinit(struct replica_agent *agent);
 
 void replica_agent_receive(struct replica_agent *agent, struct replica_agent_delivery *delivery);
+
+/* The partition does not run here any more: the next message about it starts afresh. */
+void replica_agent_drop(struct replica_agent *agent, struct slice topic, int32_t index);
 
 /* Whether nothing is on its way through. */
 bool replica_agent_is_idle(const struct replica_agent *agent);

@@ -56,12 +56,23 @@ static enum err add_free(struct synced_marks *marks, uint32_t slot)
 }
 
 /* Of whole blocks at offset; the count of bytes or a negative errno. */
+/* A read may be short before the end of the file. */
 static int64_t read_wait(struct synced_marks *marks, void *data, size_t size, uint64_t offset)
 {
-    struct io_op op = {.kind = IO_READ,
-                       .handle = marks->handle,
-                       .read = {.data = data, .size = size, .offset = offset}};
-    return io_wait(marks->io, &op);
+    size_t got = 0;
+    while (got < size) {
+        struct io_op op = {
+            .kind = IO_READ,
+            .handle = marks->handle,
+            .read = {.data = (uint8_t *)data + got, .size = size - got, .offset = offset + got}};
+        const int64_t result = io_wait(marks->io, &op);
+        if (result < 0)
+            return result;
+        if (result == 0)
+            break;
+        got += (size_t)result;
+    }
+    return (int64_t)got;
 }
 
 static int64_t write_wait(struct synced_marks *marks, const void *data, size_t size,
@@ -116,6 +127,12 @@ static bool decode_slot(const uint8_t slot[synced_slot_bytes], struct synced_mar
     return true;
 }
 
+static int64_t sync_wait(struct synced_marks *marks)
+{
+    struct io_op op = {.kind = IO_SYNC, .handle = marks->handle};
+    return io_wait(marks->io, &op);
+}
+
 static enum err load_slots(struct synced_marks *marks,
                            bool (*visit)(void *context, uint32_t slot,
                                          const struct synced_mark *mark),
@@ -130,7 +147,7 @@ static enum err load_slots(struct synced_marks *marks,
         if (size < 0)
             return err_from_errno((int)size);
         if (size == 0)
-            return ERR_OK;
+            break;
         memset(slot + size, 0, sizeof slot - (size_t)size);
         const bool is_valid = decode_slot(slot, &mark);
         if (is_valid && visit(context, marks->slot_count, &mark))
@@ -142,7 +159,11 @@ static enum err load_slots(struct synced_marks *marks,
         const enum err err = add_free(marks, marks->slot_count);
         if (err != ERR_OK)
             return err;
+        marks->blank_count++;
     }
+    /* What a process that was killed has erased is blank only as long as the machine runs. */
+    const int64_t synced = marks->free_count > 0 ? sync_wait(marks) : 0;
+    return synced < 0 ? err_from_errno((int)synced) : ERR_OK;
 }
 
 enum err synced_marks_open(
@@ -179,14 +200,56 @@ static void on_written(struct io_op *op, int64_t result)
     log_directory_on_idle(store->directory, store);
 }
 
+static void on_erased(struct io_op *op, int64_t result)
+{
+    struct synced_marks *marks = CONTAINER_OF(op, struct synced_marks, op);
+    marks->is_erasing = false;
+    if (result < 0) {
+        marks->on_failed(marks->context, "erasure of a mark", result);
+        return;
+    }
+    marks->blank_count++;
+    marks->is_sync_wanted = true;
+    marks->erased_by = marks->sync_begun + 1;
+    pump(marks);
+    log_directory_on_idle(marks->context, NULL);
+}
+
+/* A replica that leaves and comes back has the same topic id: what was promised of the one that has
+ * left must not be asked of the other. */
+static void erase(struct synced_marks *marks)
+{
+    static uint8_t blank[synced_slot_bytes];
+    marks->is_erasing = true;
+    marks->vector = (struct iovec){.iov_base = blank, .iov_len = sizeof blank};
+    marks->op =
+        (struct io_op){.kind = IO_WRITE,
+                       .handle = marks->handle,
+                       .done = on_erased,
+                       .write = {.vectors = &marks->vector,
+                                 .vector_count = 1,
+                                 .offset = slot_offset(marks->free_slots[marks->blank_count])}};
+    io_submit(marks->io, &marks->op);
+}
+
 static uint32_t take_slot(struct synced_marks *marks)
 {
-    return marks->free_count > 0 ? marks->free_slots[--marks->free_count] : marks->slot_count++;
+    if (marks->blank_count == 0)
+        return marks->slot_count++;
+    const uint32_t slot = marks->free_slots[--marks->blank_count];
+    marks->free_slots[marks->blank_count] = marks->free_slots[--marks->free_count];
+    return slot;
 }
 
 static void pump(struct synced_marks *marks)
 {
-    if (marks->writing != NULL || list_empty(&marks->dirty) || marks->handle == io_handle_none)
+    if (marks->writing != NULL || marks->is_erasing || marks->handle == io_handle_none)
+        return;
+    if (marks->blank_count < marks->free_count) {
+        erase(marks);
+        return;
+    }
+    if (list_empty(&marks->dirty))
         return;
     struct partition_store *store =
         CONTAINER_OF(list_pop(&marks->dirty), struct partition_store, mark_link);
@@ -236,14 +299,19 @@ void synced_marks_forget(struct synced_marks *marks, struct partition_store *sto
     /* A slot that does not fit in the list is lost until the next start. */
     (void)!(add_free(marks, store->mark_slot) == ERR_OK);
     store->mark_slot = UINT32_MAX;
+    pump(marks);
 }
 
 static void on_synced(struct io_op *op, int64_t result)
 {
     struct synced_marks *marks = CONTAINER_OF(op, struct synced_marks, sync_op);
     marks->is_syncing = false;
-    if (result < 0)
+    if (result < 0) {
         marks->on_failed(marks->context, "sync of the marks", result);
+        return;
+    }
+    marks->sync_ended++;
+    log_directory_on_idle(marks->context, NULL);
 }
 
 void synced_marks_sync(struct synced_marks *marks)
@@ -252,11 +320,19 @@ void synced_marks_sync(struct synced_marks *marks)
         return;
     marks->is_sync_wanted = false;
     marks->is_syncing = true;
+    marks->sync_begun++;
     marks->sync_op = (struct io_op){.kind = IO_SYNC, .handle = marks->handle, .done = on_synced};
     io_submit(marks->io, &marks->sync_op);
 }
 
 bool synced_marks_is_idle(const struct synced_marks *marks)
 {
-    return marks->writing == NULL && list_empty(&marks->dirty) && !marks->is_syncing;
+    return marks->writing == NULL && !marks->is_erasing && list_empty(&marks->dirty) &&
+           !marks->is_syncing;
+}
+
+bool synced_marks_is_clean(const struct synced_marks *marks)
+{
+    return marks->blank_count == marks->free_count && !marks->is_erasing &&
+           marks->sync_ended >= marks->erased_by;
 }

@@ -44,16 +44,22 @@ struct synced_marks {
     struct heap *heap;
     int32_t handle; /* io_handle_none: not open. */
     uint32_t slot_count;
-    uint32_t *free_slots;
+    uint32_t
+        *free_slots; /* The first blank_count of them are blank, the others are to be erased. */
+    uint32_t blank_count;
     uint32_t free_count;
     uint32_t free_capacity;
     struct list dirty; /* Stores, by mark_link. */
     struct partition_store *writing;
+    bool is_erasing; /* free_slots[blank_count] */
     struct io_op op;
     struct iovec vector;
     uint8_t bytes[synced_mark_bytes];
     bool is_sync_wanted;
     bool is_syncing;
+    uint64_t sync_begun; /* Syncs ever. */
+    uint64_t sync_ended;
+    uint64_t erased_by; /* The sync that makes the last erasure durable. */
     struct io_op sync_op;
     void *context;
     void (*on_failed)(void *context, const char *what, int64_t result);
@@ -61,16 +67,16 @@ struct synced_marks {
 };
 
 /* Opens or makes the file in directory, and shows each mark to visit, which says whether it belongs
- * to a partition; others are erased. Waits for the disk. ERR_IO, ERR_NO_MEMORY, ERR_UNSUPPORTED
- * (of a later version). */
+ * to a partition; others are erased, durably. Waits for the disk. ERR_IO, ERR_NO_MEMORY,
+ * ERR_UNSUPPORTED (of a later version). */
 MUST_CHECK enum err synced_marks_open(
     struct synced_marks *marks, struct io *io, struct heap *heap, const char *directory,
     bool (*visit)(void *context, uint32_t slot, const struct synced_mark *mark), void *context);
 
-/* The store's durable_offset has grown: writes its mark soon. */
+/* The store's durable_offset has changed: writes its mark soon. */
 void synced_marks_note(struct synced_marks *marks, struct partition_store *store);
 
-/* The store goes away: its slot becomes free. Nothing of it is in flight any more. */
+/* The store goes away: its slot is erased and becomes free. Nothing of it is in flight any more. */
 bool synced_marks_is_busy_with(const struct synced_marks *marks,
                                const struct partition_store *store);
 void synced_marks_forget(struct synced_marks *marks, struct partition_store *store);
@@ -79,5 +85,8 @@ void synced_marks_forget(struct synced_marks *marks, struct partition_store *sto
 void synced_marks_sync(struct synced_marks *marks);
 
 bool synced_marks_is_idle(const struct synced_marks *marks);
+
+/* Whether no mark of a store that went away can be found after a power loss. */
+bool synced_marks_is_clean(const struct synced_marks *marks);
 
 #endif

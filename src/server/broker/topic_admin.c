@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "broker/partition_name.h"
 #include "broker/replica_assignment.h"
 #include "broker/topic_name.h"
 
@@ -14,6 +15,7 @@ enum {
 };
 
 static const char epoch_path[] = "/controller_epoch";
+static const char topics_path[] = "/brokers/topics";
 
 struct job;
 
@@ -38,7 +40,9 @@ struct job {
     struct delete_topics *deletion;
     struct create_partitions *growth;
     uint64_t deadline_ns;
-    uint32_t open_count; /* Writes in flight. */
+    uint64_t told_deadline_ns; /* 0: it is not over here yet. */
+    uint64_t told_change;      /* What the others are to be told. */
+    uint32_t open_count;       /* Writes in flight. */
 };
 
 static void on_metadata(struct metadata_listener *listener);
@@ -84,22 +88,27 @@ static bool is_led(const struct topic_admin *admin, struct slice name, uint32_t 
     return true;
 }
 
-/* Whether item index of the job is as it was asked to be; code: where its error stands. */
-static bool is_reached(const struct job *job, uint32_t index, int16_t **code)
+/* Where the error of item index of the job stands. */
+static int16_t *code_of(const struct job *job, uint32_t index)
+{
+    return job->create != NULL     ? &job->create->topics[index].error_code
+           : job->deletion != NULL ? &job->deletion->topics[index].error_code
+                                   : &job->growth->topics[index].error_code;
+}
+
+/* Whether item index of the job is as it was asked to be, or cannot be. */
+static bool is_over(const struct job *job, uint32_t index)
 {
     const struct topic_admin *admin = job->admin;
+    if (*code_of(job, index) != KAFKA_NONE)
+        return true;
     if (job->create != NULL) {
-        struct topic_create *topic = &job->create->topics[index];
-        *code = &topic->error_code;
+        const struct topic_create *topic = &job->create->topics[index];
         return is_led(admin, topic->name, (uint32_t)topic->partition_count_made);
     }
-    if (job->deletion != NULL) {
-        struct topic_delete *topic = &job->deletion->topics[index];
-        *code = &topic->error_code;
-        return metadata_view_topic(admin->options.view, topic->name) == NULL;
-    }
-    struct topic_grow *topic = &job->growth->topics[index];
-    *code = &topic->error_code;
+    if (job->deletion != NULL)
+        return metadata_view_topic(admin->options.view, job->deletion->topics[index].name) == NULL;
+    const struct topic_grow *topic = &job->growth->topics[index];
     return is_led(admin, topic->name, (uint32_t)topic->partition_count);
 }
 
@@ -110,26 +119,53 @@ static uint32_t count_of(const struct job *job)
     return job->deletion != NULL ? job->deletion->topic_count : job->growth->topic_count;
 }
 
-static bool has_reached_all(const struct job *job)
+static bool is_validation(const struct job *job)
 {
-    if ((job->create != NULL && job->create->validate_only) ||
-        (job->growth != NULL && job->growth->validate_only))
+    return (job->create != NULL && job->create->validate_only) ||
+           (job->growth != NULL && job->growth->validate_only);
+}
+
+static bool is_all_over(const struct job *job)
+{
+    if (is_validation(job))
         return true;
-    for (uint32_t index = 0; index < count_of(job); index++) {
-        int16_t *code;
-        if (!is_reached(job, index, &code) && *code == KAFKA_NONE)
+    for (uint32_t index = 0; index < count_of(job); index++)
+        if (!is_over(job, index))
             return false;
-    }
     return true;
+}
+
+static bool has_changed_anything(const struct job *job)
+{
+    if (is_validation(job))
+        return false;
+    for (uint32_t index = 0; index < count_of(job); index++)
+        if (*code_of(job, index) == KAFKA_NONE)
+            return true;
+    return false;
+}
+
+/* Everything is as it was asked to be, as this broker sees it. Apache's controller reaches itself
+ * the way it reaches the others; ours knows before them. */
+static bool have_others_heard(struct job *job, uint64_t now_ns)
+{
+    const struct topic_admin *admin = job->admin;
+    const struct controller_driver *driver = admin->options.driver;
+    if (!has_changed_anything(job))
+        return true;
+    if (job->told_deadline_ns == 0) {
+        const uint64_t wait_ns = (uint64_t)admin->options.told_wait_ms * 1000000;
+        job->told_deadline_ns = min_u64(now_ns + wait_ns, job->deadline_ns);
+        job->told_change = driver->controller.metadata_changed_at;
+    }
+    return now_ns >= job->told_deadline_ns || controller_driver_has_told(driver, job->told_change);
 }
 
 static void mark_late(struct job *job)
 {
-    for (uint32_t index = 0; index < count_of(job); index++) {
-        int16_t *code;
-        if (!is_reached(job, index, &code) && *code == KAFKA_NONE)
-            *code = KAFKA_REQUEST_TIMED_OUT;
-    }
+    for (uint32_t index = 0; index < count_of(job); index++)
+        if (!is_over(job, index))
+            *code_of(job, index) = KAFKA_REQUEST_TIMED_OUT;
 }
 
 static void start_timer(struct topic_admin *admin)
@@ -147,8 +183,9 @@ static void check_waiting(struct topic_admin *admin)
     const uint64_t now_ns = io_now_ns(admin->options.io);
     list_each_safe (link, after, &admin->waiting) {
         struct job *job = CONTAINER_OF(link, struct job, link);
-        if (has_reached_all(job)) {
-            finish(job);
+        if (is_all_over(job)) {
+            if (admin->is_stopping || have_others_heard(job, now_ns))
+                finish(job);
         } else if (now_ns >= job->deadline_ns || admin->is_stopping) {
             mark_late(job);
             finish(job);
@@ -170,6 +207,11 @@ static void on_timer(struct io_op *op, int64_t result)
 static void on_metadata(struct metadata_listener *listener)
 {
     check_waiting(CONTAINER_OF(listener, struct topic_admin, listener));
+}
+
+void topic_admin_advance(struct topic_admin *admin)
+{
+    check_waiting(admin);
 }
 
 static void wait_for_view(struct job *job)
@@ -241,14 +283,24 @@ static void send(struct topic_write *write, enum zk_request_kind kind,
     zk_session_send(write->job->admin->options.session, &write->request);
 }
 
+static bool is_controller(const struct topic_admin *admin)
+{
+    return admin->options.driver->is_active && !admin->options.driver->is_draining &&
+           !admin->is_stopping;
+}
+
+/* Under the check of the controller's epoch; a topic that any broker may make, under one that never
+ * fails. */
 static void send_checked(struct topic_write *write, uint32_t op_count,
                          void (*done)(struct zk_request *request,
                                       const struct keeper_result *result))
 {
+    const struct job *job = write->job;
+    const bool is_ours = is_controller(job->admin);
     write->ops[0] = (struct keeper_multi_op){
         .kind = KEEPER_MULTI_CHECK,
-        .path = epoch_path,
-        .version = write->job->admin->options.driver->epoch_version,
+        .path = is_ours ? epoch_path : topics_path,
+        .version = is_ours ? job->admin->options.driver->epoch_version : keeper_any_version,
     };
     write->request.ops = write->ops;
     write->request.op_count = op_count;
@@ -268,12 +320,6 @@ static int16_t error_of(const struct keeper_result *result)
     if (result->code == KEEPER_SESSION_EXPIRED)
         return KAFKA_NOT_CONTROLLER;
     return KAFKA_UNKNOWN_SERVER_ERROR;
-}
-
-static bool is_controller(const struct topic_admin *admin)
-{
-    return admin->options.driver->is_active && !admin->options.driver->is_draining &&
-           !admin->is_stopping;
 }
 
 /* ---- assignment ---- */
@@ -646,11 +692,13 @@ void topic_admin_create(struct topic_admin *admin, struct create_topics *request
     job->create = request;
     for (uint32_t index = 0; index < request->topic_count; index++) {
         struct topic_create *topic = &request->topics[index];
+        const bool may_create =
+            !admin->is_stopping && (request->by_any_broker || is_controller(admin));
         int16_t code = KAFKA_NOT_CONTROLLER;
-        if (is_controller(admin) && is_named_twice(request, index)) {
+        if (may_create && is_named_twice(request, index)) {
             snprintf(topic->reason, sizeof topic->reason, "Duplicate topic name.");
             code = KAFKA_INVALID_REQUEST;
-        } else if (is_controller(admin)) {
+        } else if (may_create) {
             code = start_create(job, index);
         }
         if (code != KAFKA_NONE)
@@ -847,6 +895,13 @@ static int16_t plan_growth(struct topic_write *write, const struct znode_topic *
     return write->ops[1].data.data == NULL ? KAFKA_UNKNOWN_SERVER_ERROR : KAFKA_NONE;
 }
 
+static int16_t deny_unknown(struct topic_grow *topic)
+{
+    snprintf(topic->reason, sizeof topic->reason, "The topic '%.*s' does not exist.",
+             (int)min_size(topic->name.size, 100), (const char *)topic->name.data);
+    return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
 static void on_topic_read(struct zk_request *request, const struct keeper_result *result)
 {
     struct topic_write *write = write_of(request);
@@ -855,8 +910,7 @@ static void on_topic_read(struct zk_request *request, const struct keeper_result
     struct znode_topic znode;
     struct arena arena;
     if (result->code != KEEPER_OK) {
-        topic->error_code =
-            result->code == KEEPER_NO_NODE ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : error_of(result);
+        topic->error_code = result->code == KEEPER_NO_NODE ? deny_unknown(topic) : error_of(result);
         close_write(write);
         return;
     }
@@ -874,15 +928,13 @@ static void on_topic_read(struct zk_request *request, const struct keeper_result
         send_checked(write, 2, on_grown);
 }
 
+/* The keeper says whether there is such a topic: the view may not have one that was just made. */
 static int16_t start_growth(struct job *job, uint32_t index)
 {
     struct topic_grow *topic = &job->growth->topics[index];
     struct topic_admin *admin = job->admin;
-    if (metadata_view_topic(admin->options.view, topic->name) == NULL) {
-        snprintf(topic->reason, sizeof topic->reason, "The topic '%.*s' does not exist.",
-                 (int)min_size(topic->name.size, 100), (const char *)topic->name.data);
-        return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-    }
+    if (!topic_name_is_valid(topic->name))
+        return deny_unknown(topic);
     if (controller_driver_is_deleting(admin->options.driver, topic->name))
         return KAFKA_INVALID_TOPIC_EXCEPTION;
     struct topic_write *write = open_write(job, index, topic->name);

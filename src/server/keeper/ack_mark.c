@@ -109,13 +109,13 @@ static void submit(struct ack_mark *mark, enum ack_mark_step step, enum io_kind 
     mark->step = step;
     mark->op.kind = kind;
     mark->op.handle = mark->handle;
+    if (kind == IO_SYNC)
+        mark->op.sync.is_brief = false; /* The place held something else. */
     io_submit(mark->server->shard->io, &mark->op);
 }
 
-void ack_mark_advance(struct ack_mark *mark, int64_t zxid)
+static void write_slot(struct ack_mark *mark, int64_t zxid)
 {
-    if (mark->step != ACK_MARK_IDLE || mark->is_closing || mark->has_failed || zxid <= mark->zxid)
-        return;
     mark->zxid = zxid;
     mark->sequence++;
     encode_slot(mark->slot, mark->sequence, zxid);
@@ -124,6 +124,19 @@ void ack_mark_advance(struct ack_mark *mark, int64_t zxid)
     mark->op.write.vector_count = 1;
     mark->op.write.offset = mark->sequence % 2 * ack_mark_slot_stride;
     submit(mark, ACK_MARK_WRITE, IO_WRITE);
+}
+
+void ack_mark_advance(struct ack_mark *mark, int64_t zxid)
+{
+    if (mark->step != ACK_MARK_IDLE || mark->is_closing || mark->has_failed || zxid <= mark->zxid)
+        return;
+    write_slot(mark, zxid);
+}
+
+void ack_mark_lower(struct ack_mark *mark, int64_t zxid)
+{
+    assert(mark->step == ACK_MARK_IDLE && !mark->is_closing && zxid < mark->zxid);
+    write_slot(mark, zxid);
 }
 
 void ack_mark_stop(struct ack_mark *mark)

@@ -43,6 +43,15 @@ MUST_CHECK enum err ack_mark_start(struct ack_mark *mark, struct keeper_server *
 /* Everything up to zxid is durable; called every tick. */
 void ack_mark_advance(struct ack_mark *mark, int64_t zxid);
 
+/* What lies behind zxid is to be cut: the mark goes back. It is durable when the mark is idle
+ * again, unless it has failed. The mark is idle. */
+void ack_mark_lower(struct ack_mark *mark, int64_t zxid);
+
+static inline bool ack_mark_is_idle(const struct ack_mark *mark)
+{
+    return mark->step == ACK_MARK_IDLE;
+}
+
 /* Closes the file soon. */
 void ack_mark_stop(struct ack_mark *mark);
 

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { id_text_bytes = 24, number_bytes_max = 64 };
+enum { id_text_bytes = 24, number_bytes_max = 64, end_text_bytes_max = 280 };
 
 static void put_key(struct admin_json *json, const char *key)
 {
@@ -43,7 +43,7 @@ static void put_configuration(struct admin_json *json, struct admin_command_call
     admin_json_put_int(json, "max_client_cnxns", config->connection_count_max_per_address);
     admin_json_put_int(json, "min_session_timeout", keeper_config_timeout_ms_min(config));
     admin_json_put_int(json, "max_session_timeout", keeper_config_timeout_ms_max(config));
-    admin_json_put_int(json, "server_id", 0);
+    admin_json_put_int(json, "server_id", config->is_ensemble ? config->self_id : 0);
     admin_json_put_int(json, "client_port_listen_backlog", config->backlog);
 }
 
@@ -160,6 +160,16 @@ static void put_reply_sizes(struct admin_json *json, const char *key,
     admin_json_close_object(json);
 }
 
+static void put_proposal_sizes(struct admin_json *json, const struct ensemble_facts *facts)
+{
+    put_key(json, "proposal_stats");
+    admin_json_open_object(json);
+    admin_json_put_int(json, "last_buffer_size", facts->proposal_bytes_last);
+    admin_json_put_int(json, "min_buffer_size", facts->proposal_bytes_min);
+    admin_json_put_int(json, "max_buffer_size", facts->proposal_bytes_max);
+    admin_json_close_object(json);
+}
+
 static void put_stats_object(struct admin_json *json, const struct keeper_server *server)
 {
     const struct keeper_stats *stats = &server->stats;
@@ -178,7 +188,7 @@ static void put_stats_object(struct admin_json *json, const struct keeper_server
     admin_json_put_int(json, "last_processed_zxid", server->keeper.zxid_applied);
     admin_json_put_int(json, "outstanding_requests",
                        (int64_t)keeper_facts_outstanding_count(server));
-    admin_json_put_text(json, "server_state", "standalone");
+    admin_json_put_text(json, "server_state", ensemble_facts_mode(&server->ensemble));
     put_key(json, "avg_latency");
     admin_json_double(json, metrics_average(stats->latency.total_ms, stats->latency.count));
     admin_json_put_int(json, "max_latency", (int64_t)stats->latency.max_ms);
@@ -194,9 +204,11 @@ static void put_server_stats(struct admin_json *json, struct admin_command_call 
 {
     const struct keeper_server *server = call->server;
     admin_json_put_text(json, "version", keeper_facts_version);
-    admin_json_put_bool(json, "read_only", false);
+    admin_json_put_bool(json, "read_only", server->ensemble.role == ENSEMBLE_READ_ONLY);
     put_stats_object(json, server);
     put_reply_sizes(json, "client_response", &server->stats);
+    if (server->ensemble.role == ENSEMBLE_LEADER)
+        put_proposal_sizes(json, &server->ensemble);
     admin_json_put_int(json, "node_count", (int64_t)keeper_znode_count(&server->keeper));
 }
 
@@ -209,7 +221,7 @@ static void put_stats(struct admin_json *json, struct admin_command_call *call)
 static void reset_stats(struct admin_json *json, struct admin_command_call *call)
 {
     (void)json;
-    keeper_stats_reset(&call->server->stats, !keeper_config_has_prometheus(&call->server->config));
+    keeper_server_reset_stats(call->server);
 }
 
 struct monitor {
@@ -231,7 +243,12 @@ static void put_monitor(struct admin_json *json, struct admin_command_call *call
 {
     struct monitor monitor = {.visitor.on_sample = put_sample, .json = json};
     admin_json_put_text(json, "version", keeper_facts_version);
-    admin_json_put_text(json, "server_state", "standalone");
+    const struct ensemble_facts *ensemble = &call->server->ensemble;
+    admin_json_put_text(json, "server_state", ensemble_facts_mode(ensemble));
+    if (ensemble->role != ENSEMBLE_ALONE)
+        admin_json_put_text(json, "peer_state", ensemble_facts_peer_state(ensemble));
+    if (ensemble->role == ENSEMBLE_OBSERVER)
+        admin_json_put_int(json, "observer_master_id", ensemble->leader_id);
     metrics_visit(call->server, &monitor.visitor);
 }
 
@@ -262,17 +279,41 @@ static void put_last_snapshot(struct admin_json *json, struct admin_command_call
 
 /* ---- sessions and watches ---- */
 
-static void put_expiry(struct admin_json *json, const struct keeper_server *server, int64_t tick)
+static void put_due(struct admin_json *json, const struct session_table *sessions, int64_t tick)
 {
-    const struct session_table *sessions = &server->keeper.sessions;
     uint64_t position = 0;
-    put_id_key(json, tick * server->config.tick_ms);
-    admin_json_open_array(json);
     struct session *session = session_table_next(sessions, &position, NULL);
     for (; session != NULL; session = session_table_next(sessions, &position, session))
         if (session->deadline_tick == tick)
             admin_json_int(json, session->id);
+}
+
+/* A tick at which sessions of both kinds end shows those of all servers: as in Apache's server,
+ * whose one set takes the place of the other. */
+static void put_expiry(struct admin_json *json, const struct keeper_server *server, int64_t tick,
+                       bool is_global)
+{
+    const struct keeper *keeper = &server->keeper;
+    put_id_key(json, tick * server->config.tick_ms);
+    admin_json_open_array(json);
+    put_due(json, is_global ? &keeper->sessions : &keeper->local_sessions, tick);
     admin_json_close_array(json);
+}
+
+/* A learner shows none: it does not expire the sessions of all servers. */
+static void put_expiries(struct admin_json *json, const struct keeper_server *server)
+{
+    const struct keeper *keeper = &server->keeper;
+    int64_t tick = INT64_MIN;
+    while (keeper_server_decides(server)) {
+        const struct keeper_facts_expiry global = keeper_facts_next_expiry(&keeper->sessions, tick);
+        const struct keeper_facts_expiry local =
+            keeper_facts_next_expiry(&keeper->local_sessions, tick);
+        if (global.count == 0 && local.count == 0)
+            return;
+        tick = min_i64(global.tick, local.tick);
+        put_expiry(json, server, tick, global.tick == tick);
+    }
 }
 
 static void put_path(struct admin_json *json, struct keeper_server *server,
@@ -280,9 +321,9 @@ static void put_path(struct admin_json *json, struct keeper_server *server,
 {
     struct arena *arena = &server->arena;
     arena_reset(arena);
-    uint8_t *path = arena_take(arena, tree_path_bytes(znode));
+    uint8_t *path = arena_take(arena, tree_path_bytes(&server->keeper.tree, znode));
     if (path != NULL)
-        admin_json_text(json, tree_path_write(znode, path));
+        admin_json_text(json, tree_path_write(&server->keeper.tree, znode, path));
 }
 
 static void put_ephemerals(struct admin_json *json, struct keeper_server *server)
@@ -307,9 +348,7 @@ static void put_dump(struct admin_json *json, struct admin_command_call *call)
     struct keeper_server *server = call->server;
     put_key(json, "expiry_time_to_session_ids");
     admin_json_open_object(json);
-    struct keeper_facts_expiry expiry = keeper_facts_next_expiry(server, INT64_MIN);
-    for (; expiry.count > 0; expiry = keeper_facts_next_expiry(server, expiry.tick))
-        put_expiry(json, server, expiry.tick);
+    put_expiries(json, server);
     admin_json_close_object(json);
     put_key(json, "session_id_to_ephemeral_paths");
     admin_json_open_object(json);
@@ -415,69 +454,251 @@ static void set_trace_mask(struct admin_json *json, struct admin_command_call *c
 
 static void put_read_only(struct admin_json *json, struct admin_command_call *call)
 {
-    (void)call;
-    admin_json_put_bool(json, "read_only", false);
+    admin_json_put_bool(json, "read_only", call->server->ensemble.role == ENSEMBLE_READ_ONLY);
+}
+
+/* The address that it was dialled by; before that, or of itself, as the configuration has it. */
+static void put_leader_host(struct admin_json *json, const struct keeper_server *server)
+{
+    const struct ensemble_facts *facts = &server->ensemble;
+    const struct ensemble_member *leader =
+        ensemble_find(keeper_facts_ensemble(server), facts->leader_id);
+    char text[io_address_text_max];
+    put_key(json, "leader_ip");
+    if (facts->leader_address.port != 0) {
+        io_address_print(&facts->leader_address, text, sizeof text);
+        *strrchr(text, ':') = '\0';
+        admin_json_text(json, slice_from_text(text));
+    } else {
+        admin_json_text(json, leader == NULL ? SLICE_LITERAL("") : leader->addresses[0].host);
+    }
 }
 
 static void put_leader(struct admin_json *json, struct admin_command_call *call)
 {
-    (void)json;
-    snprintf(call->error, sizeof call->error, "server is not initialized");
+    const struct ensemble_facts *facts = &call->server->ensemble;
+    if (facts->role == ENSEMBLE_ALONE) {
+        snprintf(call->error, sizeof call->error, "server is not initialized");
+        return;
+    }
+    admin_json_put_bool(json, "is_leader", facts->role == ENSEMBLE_LEADER);
+    admin_json_put_int(json, "leader_id", facts->leader_id);
+    put_leader_host(json, call->server);
+}
+
+static void put_observer(struct admin_json *json, const struct ensemble_learner *learner)
+{
+    char text[io_address_text_max + 1] = "/";
+    io_address_print(&learner->address, text + 1, sizeof text - 1);
+    admin_json_open_object(json);
+    admin_json_put_text(json, "remote_socket_address", text);
+    admin_json_put_int(json, "sid", learner->id);
+    admin_json_put_int(json, "established", learner->established_at_ms);
+    admin_json_put_int(json, "queued_packets", (int64_t)learner->queued_packet_count);
+    admin_json_put_int(json, "queued_packets_size", (int64_t)learner->queued_bytes);
+    admin_json_put_int(json, "packets_received", (int64_t)learner->received_count);
+    admin_json_put_int(json, "packets_sent", (int64_t)learner->sent_count);
+    admin_json_put_int(json, "requests", (int64_t)learner->request_count);
+    admin_json_put_int(json, "last_zxid", learner->zxid_last);
+    admin_json_close_object(json);
 }
 
 static void put_observers(struct admin_json *json, struct admin_command_call *call)
 {
-    (void)call;
-    admin_json_put_int(json, "synced_observers", 0);
-    put_empty_array(json, "observers");
+    const struct ensemble_facts *facts = &call->server->ensemble;
+    const bool has_learners = ensemble_facts_has_learners(facts);
+    admin_json_put_int(json, "synced_observers",
+                       has_learners ? ensemble_facts_count(facts).synced_observers : 0);
+    put_key(json, "observers");
+    admin_json_open_array(json);
+    if (has_learners)
+        list_each (link, &facts->learners) {
+            const struct ensemble_learner *learner =
+                CONTAINER_OF(link, struct ensemble_learner, link);
+            if (learner->is_observer)
+                put_observer(json, learner);
+        }
+    admin_json_close_array(json);
+}
+
+static void reset_observers(struct admin_json *json, struct admin_command_call *call)
+{
+    (void)json;
+    ensemble_facts_reset_observers(&call->server->ensemble);
+}
+
+/* "host:port", an IPv6 host in brackets. */
+static void put_end(struct admin_json *json, struct slice host, uint16_t port)
+{
+    char text[end_text_bytes_max];
+    const bool has_colon = memchr(host.data, ':', host.size) != NULL;
+    snprintf(text, sizeof text, has_colon ? "[%" SLICE_FORMAT "]:%u" : "%" SLICE_FORMAT ":%u",
+             SLICE_ARGS(host), port);
+    admin_json_text(json, slice_from_text(text));
+}
+
+enum port_kind { QUORUM_PORT, ELECTION_PORT };
+
+static uint16_t port_of(const struct ensemble_address *address, enum port_kind kind)
+{
+    return kind == QUORUM_PORT ? address->quorum_port : address->election_port;
+}
+
+static void put_ends(struct admin_json *json, const char *key, const struct ensemble_member *member,
+                     enum port_kind kind)
+{
+    put_key(json, key);
+    admin_json_open_array(json);
+    for (uint32_t index = 0; index < member->address_count; index++)
+        put_end(json, member->addresses[index].host, port_of(&member->addresses[index], kind));
+    admin_json_close_array(json);
+}
+
+static void put_client_end(struct admin_json *json, const struct keeper_server *server,
+                           const struct ensemble_member *member)
+{
+    char text[end_text_bytes_max];
+    put_key(json, "client_address");
+    if (member->id == server->config.self_id)
+        admin_json_text(json,
+                        slice_from_text(keeper_facts_client_address(server, text, sizeof text)));
+    else if (member->client_port == 0)
+        admin_json_text(json, SLICE_LITERAL(""));
+    else
+        put_end(json,
+                member->client_host.size == 0 ? SLICE_LITERAL("0.0.0.0") : member->client_host,
+                member->client_port);
+}
+
+static void put_voter(struct admin_json *json, const struct keeper_server *server,
+                      const struct ensemble_member *member)
+{
+    put_id_key(json, member->id);
+    admin_json_open_object(json);
+    put_ends(json, "server_addresses", member, QUORUM_PORT);
+    put_ends(json, "election_addresses", member, ELECTION_PORT);
+    put_client_end(json, server, member);
+    admin_json_put_text(json, "learner_type", "participant");
+    admin_json_close_object(json);
 }
 
 static void put_voting_view(struct admin_json *json, struct admin_command_call *call)
 {
-    (void)call;
+    const struct ensemble *ensemble = keeper_facts_ensemble(call->server);
     put_key(json, "current_config");
     admin_json_open_object(json);
+    for (uint32_t index = 0;
+         call->server->ensemble.role != ENSEMBLE_ALONE && index < ensemble->member_count; index++)
+        if (ensemble->members[index].is_voter)
+            put_voter(json, call->server, &ensemble->members[index]);
     admin_json_close_object(json);
+}
+
+static void put_one_end(struct admin_json *json, const char *key,
+                        const struct ensemble_member *member, enum port_kind kind)
+{
+    put_key(json, key);
+    put_end(json, member->addresses[0].host, port_of(&member->addresses[0], kind));
+}
+
+static void put_wildcard_ends(struct admin_json *json, const struct ensemble_member *member,
+                              enum port_kind kind)
+{
+    put_key(json, "wildcard_addresses");
+    admin_json_open_array(json);
+    for (uint32_t index = 0; index < member->address_count; index++)
+        put_end(json, SLICE_LITERAL("0.0.0.0"), port_of(&member->addresses[index], kind));
+    admin_json_close_array(json);
+    put_key(json, "all_ports");
+    admin_json_open_array(json);
+    for (uint32_t index = 0; index < member->address_count; index++)
+        admin_json_int(json, port_of(&member->addresses[index], kind));
+    admin_json_close_array(json);
+    put_key(json, "all_host_strings");
+    admin_json_open_array(json);
+    for (uint32_t index = 0; index < member->address_count; index++)
+        admin_json_text(json, member->addresses[index].host);
+    admin_json_close_array(json);
+}
+
+/* What Apache's class of several addresses has to tell; the own ones always are within reach. */
+static void put_own_addresses(struct admin_json *json, const char *key,
+                              const struct ensemble_member *self, enum port_kind kind)
+{
+    put_key(json, key);
+    admin_json_open_object(json);
+    admin_json_put_bool(json, "empty", false);
+    put_ends(json, "all_addresses", self, kind);
+    put_wildcard_ends(json, self, kind);
+    put_one_end(json, "reachable_address", self, kind);
+    put_ends(json, "all_reachable_addresses", self, kind);
+    put_ends(json, "all_reachable_addresses_or_all", self, kind);
+    put_one_end(json, "reachable_or_one", self, kind);
+    put_one_end(json, "one", self, kind);
+    admin_json_close_object(json);
+}
+
+static void put_position(struct admin_json *json, const struct keeper_server *server)
+{
+    const uint64_t zxid = (uint64_t)server->keeper.zxid_applied;
+    char text[id_text_bytes];
+    snprintf(text, sizeof text, "0x%" PRIx64, zxid);
+    admin_json_put_text(json, "last_zxid", text);
+    admin_json_put_int(json, "zab_epoch", (int64_t)(zxid >> 32));
+    admin_json_put_int(json, "zab_counter", (int64_t)(zxid & UINT32_MAX));
 }
 
 static void put_zab_state(struct admin_json *json, struct admin_command_call *call)
 {
-    (void)call;
-    admin_json_put_bool(json, "voting", false);
-    admin_json_put_text(json, "zabstate", "");
+    const struct keeper_server *server = call->server;
+    const struct ensemble_member *self = keeper_facts_self(server);
+    const enum ensemble_role role = server->ensemble.role;
+    if (role == ENSEMBLE_ALONE || role == ENSEMBLE_LOOKING || self == NULL) {
+        admin_json_put_bool(json, "voting", false);
+        admin_json_put_text(json, "zabstate", "");
+        return;
+    }
+    admin_json_put_int(json, "myid", self->id);
+    admin_json_put_bool(json, "is_leader", role == ENSEMBLE_LEADER);
+    put_own_addresses(json, "quorum_address", self, QUORUM_PORT);
+    put_own_addresses(json, "election_address", self, ELECTION_PORT);
+    put_client_end(json, server, self);
+    admin_json_put_bool(json, "voting", self->is_voter);
+    put_position(json, server);
+    admin_json_put_text(json, "zabstate", "broadcast");
 }
 
 /* ---- the table ---- */
 
 static const struct admin_command commands[] = {
-    {{"configuration", "conf", "config"}, ADMIN_COMMAND_PAGE, put_configuration},
-    {{"connection_stat_reset", "crst"}, ADMIN_COMMAND_PAGE, reset_connections},
-    {{"connections", "cons"}, ADMIN_COMMAND_PAGE, put_connections},
-    {{"dirs"}, ADMIN_COMMAND_PAGE, put_dirs},
-    {{"dump"}, ADMIN_COMMAND_PAGE, put_dump},
-    {{"environment", "env", "envi"}, ADMIN_COMMAND_PAGE, put_environment},
-    {{"get_trace_mask", "gtmk"}, ADMIN_COMMAND_PAGE, put_trace_mask},
-    {{"hash"}, ADMIN_COMMAND_PAGE, put_hash},
-    {{"initial_configuration", "icfg"}, ADMIN_COMMAND_PAGE, put_initial_configuration},
-    {{"is_read_only", "isro"}, ADMIN_COMMAND_PAGE, put_read_only},
-    {{"last_snapshot", "lsnp"}, ADMIN_COMMAND_PAGE, put_last_snapshot},
-    {{"leader", "lead"}, ADMIN_COMMAND_PAGE, put_leader},
-    {{"monitor", "mntr"}, ADMIN_COMMAND_PAGE, put_monitor},
-    {{"observer_connection_stat_reset", "orst"}, ADMIN_COMMAND_PAGE, NULL},
-    {{"observers", "obsr"}, ADMIN_COMMAND_PAGE, put_observers},
-    {{"restore", "rest"}, ADMIN_COMMAND_RESTORE, NULL},
-    {{"ruok"}, ADMIN_COMMAND_PAGE, NULL},
-    {{"server_stats", "srvr"}, ADMIN_COMMAND_PAGE, put_server_stats},
-    {{"set_trace_mask", "stmk"}, ADMIN_COMMAND_PAGE, set_trace_mask},
-    {{"snapshot", "snap"}, ADMIN_COMMAND_SNAPSHOT, NULL},
-    {{"stat_reset", "srst"}, ADMIN_COMMAND_PAGE, reset_stats},
-    {{"stats", "stat"}, ADMIN_COMMAND_PAGE, put_stats},
-    {{"system_properties", "sysp"}, ADMIN_COMMAND_PAGE, put_system_properties},
-    {{"voting_view"}, ADMIN_COMMAND_PAGE, put_voting_view},
-    {{"watch_summary", "wchs"}, ADMIN_COMMAND_PAGE, put_watch_summary},
-    {{"watches", "wchc"}, ADMIN_COMMAND_PAGE, put_watches},
-    {{"watches_by_path", "wchp"}, ADMIN_COMMAND_PAGE, put_watches_by_path},
-    {{"zabstate"}, ADMIN_COMMAND_PAGE, put_zab_state},
+    {{"configuration", "conf", "config"}, ADMIN_COMMAND_PAGE, put_configuration, false},
+    {{"connection_stat_reset", "crst"}, ADMIN_COMMAND_PAGE, reset_connections, false},
+    {{"connections", "cons"}, ADMIN_COMMAND_PAGE, put_connections, false},
+    {{"dirs"}, ADMIN_COMMAND_PAGE, put_dirs, false},
+    {{"dump"}, ADMIN_COMMAND_PAGE, put_dump, false},
+    {{"environment", "env", "envi"}, ADMIN_COMMAND_PAGE, put_environment, true},
+    {{"get_trace_mask", "gtmk"}, ADMIN_COMMAND_PAGE, put_trace_mask, true},
+    {{"hash"}, ADMIN_COMMAND_PAGE, put_hash, false},
+    {{"initial_configuration", "icfg"}, ADMIN_COMMAND_PAGE, put_initial_configuration, false},
+    {{"is_read_only", "isro"}, ADMIN_COMMAND_PAGE, put_read_only, false},
+    {{"last_snapshot", "lsnp"}, ADMIN_COMMAND_PAGE, put_last_snapshot, false},
+    {{"leader", "lead"}, ADMIN_COMMAND_PAGE, put_leader, false},
+    {{"monitor", "mntr"}, ADMIN_COMMAND_PAGE, put_monitor, false},
+    {{"observer_connection_stat_reset", "orst"}, ADMIN_COMMAND_PAGE, reset_observers, false},
+    {{"observers", "obsr"}, ADMIN_COMMAND_PAGE, put_observers, false},
+    {{"restore", "rest"}, ADMIN_COMMAND_RESTORE, NULL, false},
+    {{"ruok"}, ADMIN_COMMAND_PAGE, NULL, false},
+    {{"server_stats", "srvr"}, ADMIN_COMMAND_PAGE, put_server_stats, false},
+    {{"set_trace_mask", "stmk"}, ADMIN_COMMAND_PAGE, set_trace_mask, true},
+    {{"snapshot", "snap"}, ADMIN_COMMAND_SNAPSHOT, NULL, false},
+    {{"stat_reset", "srst"}, ADMIN_COMMAND_PAGE, reset_stats, false},
+    {{"stats", "stat"}, ADMIN_COMMAND_PAGE, put_stats, false},
+    {{"system_properties", "sysp"}, ADMIN_COMMAND_PAGE, put_system_properties, true},
+    {{"voting_view"}, ADMIN_COMMAND_PAGE, put_voting_view, false},
+    {{"watch_summary", "wchs"}, ADMIN_COMMAND_PAGE, put_watch_summary, false},
+    {{"watches", "wchc"}, ADMIN_COMMAND_PAGE, put_watches, false},
+    {{"watches_by_path", "wchp"}, ADMIN_COMMAND_PAGE, put_watches_by_path, false},
+    {{"zabstate"}, ADMIN_COMMAND_PAGE, put_zab_state, true},
 };
 
 const struct admin_command *admin_command_table(size_t *count)
@@ -494,6 +715,12 @@ const struct admin_command *admin_command_find(struct slice name)
                 slice_equal_text(name, commands[index].names[at]))
                 return &commands[index];
     return NULL;
+}
+
+bool admin_command_is_answered(const struct admin_command *command,
+                               const struct keeper_server *server)
+{
+    return command->is_always_answered || ensemble_facts_is_serving(&server->ensemble);
 }
 
 void admin_command_put(const struct admin_command *command, struct admin_command_call *call,

@@ -1,4 +1,4 @@
-/* The commands of the admin server: what Apache ZooKeeper 3.9's standalone server answers to GET
+/* The commands of the admin server: what Apache ZooKeeper 3.9's server answers to GET
  * /commands/<name>, as one table.
  *
  * Memory: none. Shard: the server's.
@@ -28,6 +28,7 @@ struct admin_command {
     enum admin_command_kind kind;
     /* Puts the fields of its own into the object that is open; may be called twice. NULL: none. */
     void (*put)(struct admin_json *json, struct admin_command_call *call);
+    bool is_always_answered; /* Also while nobody is served. */
 };
 
 /* The table, in the order of primary names. */
@@ -35,6 +36,10 @@ const struct admin_command *admin_command_table(size_t *count);
 
 /* By any of its names. NULL: there is none. */
 const struct admin_command *admin_command_find(struct slice name);
+
+/* False: nobody is served now, so the answer is keeper_facts_not_serving. */
+bool admin_command_is_answered(const struct admin_command *command,
+                               const struct keeper_server *server);
 
 /* The whole answer. */
 void admin_command_put(const struct admin_command *command, struct admin_command_call *call,

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "server/keeper/admin_command.h"
 #include "server/keeper/http_page.h"
+#include "server/keeper/keeper_facts.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -15,6 +16,7 @@ enum {
     status_forbidden = 403,
     status_not_found = 404,
     status_method_not_allowed = 405,
+    status_too_many_requests = 429,
     status_service_unavailable = 503,
 };
 
@@ -98,7 +100,8 @@ static void answer_index(struct admin_server *admin, struct http_exchange *excha
 
 static struct acl_list root_acl(const struct keeper_server *server)
 {
-    return server->keeper.tree.root->acl->list;
+    const struct tree *tree = &server->keeper.tree;
+    return tree_acl(tree, tree->root)->list;
 }
 
 static bool has_all_permissions(const struct keeper_server *server, struct acl_id_list identities)
@@ -127,8 +130,8 @@ static enum code authenticate(struct keeper_server *server, struct auth_set *ide
     const bool is_in_two_parts = memchr(secret.data, ' ', secret.size) == NULL;
     if (!is_in_two_parts || (secret.size == 0 && !is_address))
         return CODE_AUTH_FAILED;
-    const enum code code =
-        auth_set_add(identities, server->shard->heap, &server->keeper.options.auth, scheme, secret);
+    const enum code code = auth_set_add(identities, &server->keeper.slab,
+                                        &server->keeper.options.auth, scheme, secret);
     const int32_t first = is_address ? 0 : 1; /* The set starts with the address. */
     *proved =
         (struct acl_id_list){identities->items + first, is_address ? 1 : identities->count - first};
@@ -143,12 +146,12 @@ static uint16_t judge(struct keeper_server *server, const struct http_exchange *
     struct auth_set identities;
     struct acl_id_list proved;
     io_address_print_host(&exchange->peer, host, sizeof host);
-    if (auth_set_init(&identities, server->shard->heap, slice_from_text(host)) != ERR_OK)
+    if (auth_set_init(&identities, &server->keeper.slab, slice_from_text(host)) != ERR_OK)
         return status_unauthorized;
     uint16_t status = status_unauthorized;
     if (authenticate(server, &identities, authorization, &proved) == CODE_OK)
         status = has_all_permissions(server, proved) ? status_ok : status_forbidden;
-    auth_set_deinit(&identities, server->shard->heap);
+    auth_set_deinit(&identities, &server->keeper.slab);
     return status;
 }
 
@@ -196,16 +199,20 @@ static void run_snapshot(struct admin_server *admin, struct http_exchange *excha
         admin_snapshot_run(&admin->snapshot, exchange, wants_stream(exchange));
 }
 
-/* Answered as by a server whose admin.restore.enabled is false. */
+/* One that on_head did not let through. */
 static void run_restore(struct admin_server *admin, struct http_exchange *exchange,
                         struct slice name)
 {
     if (!may_go_on(admin, exchange, name))
         return;
-    if (exchange->method == HTTP_POST)
-        admin_server_answer_error(exchange, status_service_unavailable, "restore", NULL, NULL);
-    else
+    if (exchange->method != HTTP_POST) {
         refuse_method(exchange);
+    } else if (!admin->server->config.admin_restore_enabled) {
+        admin_server_answer_error(exchange, status_service_unavailable, "restore", NULL, NULL);
+    } else {
+        admin->server->stats.counts.restore_rate_limited_count++;
+        admin_server_answer_error(exchange, status_too_many_requests, "restore", NULL, NULL);
+    }
 }
 
 static void run_command(struct admin_server *admin, struct http_exchange *exchange,
@@ -216,6 +223,10 @@ static void run_command(struct admin_server *admin, struct http_exchange *exchan
         char error[http_head_bytes_max + 32];
         snprintf(error, sizeof error, "Unknown command: %" SLICE_FORMAT, SLICE_ARGS(name));
         answer_error(exchange, status_ok, name, error, NULL);
+        return;
+    }
+    if (!admin_command_is_answered(command, admin->server)) {
+        answer_error(exchange, status_ok, name, keeper_facts_not_serving, NULL);
         return;
     }
     switch (command->kind) {
@@ -230,21 +241,29 @@ static void run_command(struct admin_server *admin, struct http_exchange *exchan
     }
 }
 
+/* Whether the path is one of ours, and the command's name in it, empty: none. */
+static bool find_name(const struct admin_server *admin, struct slice path, struct slice *command)
+{
+    const struct slice url = slice_from_text(admin->server->config.admin_url);
+    if (!slice_starts_with(path, url) || (path.size > url.size && path.data[url.size] != '/'))
+        return false;
+    *command = slice_skip(path, min_size(path.size, url.size + 1));
+    return true;
+}
+
 static void route(struct admin_server *admin, struct http_exchange *exchange)
 {
     char decoded[http_head_bytes_max];
     const struct slice path = http_decode(http_request_path(exchange->request), false, decoded);
-    const struct slice url = slice_from_text(admin->server->config.admin_url);
+    struct slice command;
     if (slice_is_null(path)) {
         http_exchange_answer_empty(exchange, status_bad_request, NULL);
         return;
     }
-    const bool is_ours =
-        slice_starts_with(path, url) && (path.size == url.size || path.data[url.size] == '/');
-    if (!is_ours)
+    if (!find_name(admin, path, &command))
         http_exchange_answer_empty(exchange, status_not_found, NULL);
-    else if (path.size > url.size + 1)
-        run_command(admin, exchange, slice_skip(path, url.size + 1));
+    else if (command.size > 0)
+        run_command(admin, exchange, command);
     else if (exchange->method == HTTP_POST)
         refuse_method(exchange);
     else
@@ -267,12 +286,49 @@ static void on_request(struct http_exchange *exchange, void *context)
     }
 }
 
+/* ---- bodies: those of restore ---- */
+
+static bool is_restore(const struct admin_server *admin, const struct http_exchange *exchange)
+{
+    char decoded[http_head_bytes_max];
+    const struct slice path = http_decode(http_request_path(exchange->request), false, decoded);
+    struct slice name;
+    if (exchange->method != HTTP_POST || slice_is_null(path) || !find_name(admin, path, &name))
+        return false;
+    const struct admin_command *command = admin_command_find(name);
+    return command != NULL && command->kind == ADMIN_COMMAND_RESTORE;
+}
+
+/* What is refused here is answered by on_request. */
+static bool on_head(struct http_exchange *exchange, void *context)
+{
+    struct admin_server *admin = context;
+    if (!is_restore(admin, exchange) || !admin->server->config.admin_restore_enabled)
+        return false;
+    const struct slice authorization = http_request_header(exchange->request, "Authorization");
+    if (slice_is_null(authorization) ||
+        judge(admin->server, exchange, authorization) != status_ok ||
+        !admin_restore_admit(&admin->restore))
+        return false;
+    admin_restore_begin(&admin->restore, exchange);
+    return true;
+}
+
+static void on_body(struct http_exchange *exchange, enum http_body_event event, struct slice piece,
+                    void *context)
+{
+    struct admin_server *admin = context;
+    assert(exchange == admin->restore.exchange);
+    admin_restore_on_body(&admin->restore, event, piece);
+}
+
 /* ---- life ---- */
 
 void admin_server_init(struct admin_server *admin, struct keeper_server *server)
 {
     *admin = (struct admin_server){.server = server};
     admin_snapshot_init(&admin->snapshot, server);
+    admin_restore_init(&admin->restore, server);
 }
 
 static enum err resolve(struct admin_server *admin)
@@ -295,6 +351,8 @@ static enum err listen(struct admin_server *admin)
                                      .send_timeout_ms = admin_server_send_timeout_ms,
                                      .backlog = admin_server_backlog,
                                      .on_request = on_request,
+                                     .on_head = on_head,
+                                     .on_body = on_body,
                                      .context = admin});
 }
 

@@ -7,6 +7,7 @@
 #define SERVER_KEEPER_ADMIN_SERVER_H
 
 #include "net/http_server.h"
+#include "server/keeper/admin_restore.h"
 #include "server/keeper/admin_snapshot.h"
 
 struct keeper_server;
@@ -22,6 +23,7 @@ struct admin_server {
     struct keeper_server *server;
     struct http_server http;
     struct admin_snapshot snapshot;
+    struct admin_restore restore;
     struct io_address address;
     bool is_open;
     bool is_busy; /* Its port was in use: tried once more. */

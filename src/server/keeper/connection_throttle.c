@@ -10,6 +10,13 @@ static int64_t sane_weight(int64_t weight, int64_t weight_default, int64_t weigh
     return weight <= 0 ? weight_default : max_i64(weight, weight_local);
 }
 
+static int64_t weight_opened(const struct keeper_config *config, int64_t weight_global)
+{
+    return keeper_config_opens_local_sessions(config)
+               ? sane_weight(config->connection_weight_local, weight_local_default, 1)
+               : weight_global;
+}
+
 void connection_throttle_init(struct connection_throttle *throttle,
                               const struct keeper_config *config, int64_t now_ms)
 {
@@ -30,7 +37,7 @@ void connection_throttle_init(struct connection_throttle *throttle,
         .drop_increase = config->connection_drop_increase,
         .drop_decrease = config->connection_drop_decrease,
         .decrease_ratio = config->connection_decrease_ratio,
-        .weight_new = config->connection_has_weights ? weight_new : 1,
+        .weight_new = config->connection_has_weights ? weight_opened(config, weight_new) : 1,
         .weight_renewed = config->connection_has_weights ? weight_renewed : 1,
     };
 }

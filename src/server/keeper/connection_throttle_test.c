@@ -77,6 +77,32 @@ static void sessions_have_weights(void **state)
     assert_false(connection_throttle_take(&throttle, false, 1000, never));
 }
 
+static void local_sessions_weigh_less(void **state)
+{
+    (void)state;
+    struct keeper_config config = {
+        .is_ensemble = true,
+        .local_sessions_enabled = true,
+        .connection_tokens = 2,
+        .connection_fill_ms = 1000,
+        .connection_freeze_ms = -1,
+        .connection_has_weights = true,
+        .connection_weight_new = 3,
+        .connection_weight_renewed = 2,
+        .connection_weight_local = 1,
+    };
+    struct connection_throttle throttle = make(config);
+    assert_int_equal(throttle.token_count, 6);
+    assert_true(connection_throttle_take(&throttle, true, 1000, never));
+    assert_int_equal(throttle.token_count, 5);
+    assert_true(connection_throttle_take(&throttle, false, 1000, never));
+    assert_int_equal(throttle.token_count, 3);
+    config.is_ensemble = false; /* Who stands alone has none. */
+    throttle = make(config);
+    assert_true(connection_throttle_take(&throttle, true, 1000, never));
+    assert_int_equal(throttle.token_count, 3);
+}
+
 static void the_chance_of_dropping_follows_the_bucket(void **state)
 {
     (void)state;
@@ -109,6 +135,7 @@ int main(void)
         cmocka_unit_test(tokens_come_back_with_time),
         cmocka_unit_test(a_fill_that_overflows_fills),
         cmocka_unit_test(sessions_have_weights),
+        cmocka_unit_test(local_sessions_weigh_less),
         cmocka_unit_test(the_chance_of_dropping_follows_the_bucket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

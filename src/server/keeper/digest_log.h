@@ -28,6 +28,11 @@ static inline void digest_log_add(struct digest_log *log, int64_t zxid, uint64_t
             (struct digest_log_entry){.zxid = zxid, .digest = digest};
 }
 
+static inline void digest_log_clear(struct digest_log *log)
+{
+    log->count = 0;
+}
+
 /* The entries that are kept, and one of them: index 0 is the oldest. */
 static inline uint64_t digest_log_count(const struct digest_log *log)
 {

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "zab/ensemble_text.h"
 
 enum {
     length_bytes = 4,
@@ -18,6 +19,7 @@ enum election_link_phase {
     ELECTION_LINK_GREETING, /* The address of its hello is awaited. */
     ELECTION_LINK_DIALLING,
     ELECTION_LINK_OPEN,
+    ELECTION_LINK_ENDING, /* Replaced. */
 };
 
 struct election_link {
@@ -146,24 +148,35 @@ static void dial(struct election_port *port, struct election_peer *peer)
 {
     if (peer->dial != NULL || find_open(port, peer->id) != NULL)
         return;
+    struct io_address address;
+    if (!member_route_find(&peer->route, port->io, port->diag, &address))
+        return;
     struct election_link *link = make_link(port, ELECTION_LINK_DIALLING);
     if (link == NULL)
         return;
     link->id = peer->id;
     peer->dial = link;
-    if (net_connect(port->net, &peer->address, &dialled_handler, link) != ERR_OK)
+    if (net_connect(port->net, &address, &dialled_handler, link) != ERR_OK)
         drop_link(link);
+}
+
+/* The server is heard on another connection: its end of this one may be long gone. */
+static void end_open(struct election_port *port, int64_t id)
+{
+    struct election_link *link = find_open(port, id);
+    if (link == NULL)
+        return;
+    link->phase = ELECTION_LINK_ENDING;
+    net_connection_close(link->connection, "the server has connected again", false);
 }
 
 /* The connection stands, and takes the place of an older one to the same server. */
 static void open_link(struct election_link *link)
 {
     struct election_port *port = link->port;
-    struct election_link *older = find_open(port, link->id);
     struct election_peer *peer = find_peer(port, link->id);
+    end_open(port, link->id);
     link->phase = ELECTION_LINK_OPEN;
-    if (older != NULL)
-        net_connection_close(older->connection, "the server has connected again", false);
     if (peer != NULL && peer->word != NULL)
         say(link, slice_of(peer->word, peer->word_size));
 }
@@ -173,7 +186,10 @@ static bool on_dialled(struct net_connection *connection)
     struct election_link *link = connection->user;
     struct election_port *port = link->port;
     struct election_peer *peer = find_peer(port, link->id);
-    assert(peer != NULL && peer->dial == link);
+    if (peer == NULL || peer->dial != link) { /* It has ceased to be a member meanwhile. */
+        drop_link(link);
+        return false;
+    }
     peer->dial = NULL;
     link->connection = connection;
     say_hello(link);
@@ -194,7 +210,84 @@ static bool on_accepted(struct net_connection *connection)
     return true;
 }
 
-static void on_hello(struct election_link *link)
+/* ---- joiners ---- */
+
+/* "host:port", an IPv6 host in brackets, several with | between. */
+static bool parse_ends(struct slice text, struct ensemble_member *member)
+{
+    while (text.size > 0 && member->address_count < ensemble_address_count_max) {
+        const uint8_t *bar = memchr(text.data, '|', text.size);
+        struct slice end = slice_of(text.data, bar == NULL ? text.size : (size_t)(bar - text.data));
+        text = slice_skip(text, bar == NULL ? text.size : end.size + 1);
+        size_t colon = end.size;
+        while (colon > 0 && end.data[colon - 1] != ':')
+            colon--;
+        int64_t port;
+        if (colon < 2 || !ensemble_text_parse_id(slice_skip(end, colon), &port) || port == 0 ||
+            port > UINT16_MAX)
+            return false;
+        struct slice host = slice_of(end.data, colon - 1);
+        if (host.size > 2 && host.data[0] == '[' && host.data[host.size - 1] == ']')
+            host = slice_of(host.data + 1, host.size - 2);
+        member->addresses[member->address_count++] =
+            (struct ensemble_address){.host = host, .election_port = (uint16_t)port};
+    }
+    return member->address_count > 0;
+}
+
+static void forget_peer(struct election_port *port, struct election_peer *peer)
+{
+    heap_give(port->heap, peer->word);
+    heap_give(port->heap, peer->joiner_text);
+    *peer = port->peers[--port->peer_count];
+}
+
+/* Room for a joiner, in the place of another that has nothing under way, if need be. */
+static bool make_room(struct election_port *port)
+{
+    uint32_t joiner_count = 0;
+    struct election_peer *idle = NULL;
+    for (uint32_t index = 0; index < port->peer_count; index++) {
+        struct election_peer *peer = &port->peers[index];
+        joiner_count += peer->joiner_text != NULL;
+        if (idle == NULL && peer->joiner_text != NULL && peer->dial == NULL &&
+            find_open(port, peer->id) == NULL)
+            idle = peer;
+    }
+    if (joiner_count < election_joiner_count_max)
+        return port->peer_count < election_peer_count_max;
+    if (idle != NULL)
+        forget_peer(port, idle);
+    return idle != NULL;
+}
+
+/* NULL: it cannot be dialled. */
+static struct election_peer *find_joiner(struct election_port *port, int64_t id, struct slice text)
+{
+    struct election_peer *peer = find_peer(port, id);
+    if (peer != NULL && peer->joiner_text == NULL)
+        return peer;
+    if (peer != NULL && peer->dial != NULL)
+        return NULL;
+    if (peer != NULL) /* It may have moved. */
+        forget_peer(port, peer);
+    struct ensemble_member member = {.id = id};
+    char *copy = make_room(port) ? heap_take(port->heap, text.size + 1) : NULL;
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, text.data, text.size);
+    if (!parse_ends(slice_of(copy, text.size), &member)) {
+        heap_give(port->heap, copy);
+        return NULL;
+    }
+    peer = &port->peers[port->peer_count++];
+    *peer = (struct election_peer){.id = id, .joiner_text = copy};
+    member_route_init(&peer->route, &member, ENSEMBLE_PORT_ELECTION);
+    return peer;
+}
+
+/* text: where it listens, as it says. */
+static void on_hello(struct election_link *link, struct slice text)
 {
     struct election_port *port = link->port;
     if (link->id == INT64_MAX)
@@ -206,7 +299,8 @@ static void on_hello(struct election_link *link)
                   link->id);
         net_connection_close(link->connection, "it has our own id", false);
     } else if (link->id < port->options.self_id && link->id != anonymous_id) {
-        struct election_peer *peer = find_peer(port, link->id);
+        struct election_peer *peer = find_joiner(port, link->id, text);
+        end_open(port, link->id);
         net_connection_close(link->connection, "it has the lower id and is dialled back", false);
         if (peer != NULL)
             dial(port, peer);
@@ -241,7 +335,8 @@ static struct net_verdict on_length(struct net_connection *connection, uint32_t 
         if (number == 0 || number > election_message_bytes_max)
             return refuse("a notification of an impossible length");
         return (struct net_verdict){.kind = NET_FRAME, .length = number};
-    case ELECTION_LINK_DIALLING: break;
+    case ELECTION_LINK_DIALLING:
+    case ELECTION_LINK_ENDING: break;
     }
     return refuse("nothing is expected");
 }
@@ -262,6 +357,16 @@ static void on_hello_head(struct election_link *link, const uint8_t *data, size_
     link->phase = ELECTION_LINK_GREETING;
 }
 
+/* Its first bytes were taken for a length. */
+static void on_address(struct election_link *link, struct slice rest)
+{
+    uint8_t text[election_hello_address_bytes_max];
+    assert(sizeof link->head + rest.size <= sizeof text);
+    store_u32(text, link->head);
+    memcpy(text + sizeof link->head, rest.data, rest.size);
+    on_hello(link, slice_of(text, sizeof link->head + rest.size));
+}
+
 static void on_notification(struct election_link *link, struct slice bytes)
 {
     struct election_port *port = link->port;
@@ -278,16 +383,21 @@ static void on_frame(struct net_connection *connection, uint8_t *data, size_t si
     struct election_link *link = connection->user;
     switch (link->phase) {
     case ELECTION_LINK_SILENT: on_hello_head(link, data, size); return;
-    case ELECTION_LINK_GREETING: on_hello(link); return;
+    case ELECTION_LINK_GREETING: on_address(link, slice_of(data, size)); return;
     case ELECTION_LINK_OPEN: on_notification(link, slice_of(data, size)); return;
-    case ELECTION_LINK_DIALLING: return;
+    case ELECTION_LINK_DIALLING:
+    case ELECTION_LINK_ENDING: return;
     }
 }
 
 static void on_close(struct net_connection *connection, const char *reason)
 {
+    struct election_link *link = connection->user;
+    struct election_peer *peer = find_peer(link->port, link->id);
     (void)reason; /* net has told it. */
-    drop_link(connection->user);
+    if (peer != NULL && peer->dial == link)
+        member_route_miss(&peer->route);
+    drop_link(link);
 }
 
 static const struct net_handler accepted_handler = {
@@ -302,8 +412,8 @@ enum err election_port_init(struct election_port *port, struct io *io, struct he
                             struct election_port_handler handler)
 {
     assert(options.self_address.size <= election_hello_address_bytes_max);
-    *port =
-        (struct election_port){.heap = heap, .diag = diag, .options = options, .handler = handler};
+    *port = (struct election_port){
+        .io = io, .heap = heap, .diag = diag, .options = options, .handler = handler};
     list_init(&port->links);
     return net_init(
         &port->net, io, heap, diag,
@@ -323,14 +433,59 @@ enum err election_port_listen(struct election_port *port, struct io_address *add
     return net_listen_wait(port->net, address, &accepted_handler, port);
 }
 
-enum err election_port_add_peer(struct election_port *port, int64_t id,
-                                const struct io_address *address)
+void election_port_move(struct election_port *port, struct slice self_address, struct slice host,
+                        uint16_t number)
 {
-    assert(find_peer(port, id) == NULL && id != port->options.self_id);
-    if (port->peer_count == ensemble_member_count_max)
+    struct io_address address;
+    assert(self_address.size <= election_hello_address_bytes_max);
+    port->options.self_address = self_address;
+    port->move = (struct port_move){.net = port->net,
+                                    .diag = port->diag,
+                                    .handler = &accepted_handler,
+                                    .user = port,
+                                    .whom = "elections"};
+    (void)port_move_to(&port->move, port->io, host, number, &address);
+}
+
+void election_port_tick(struct election_port *port)
+{
+    struct io_address address;
+    (void)port_move_tick(&port->move, port->io, &address);
+}
+
+enum err election_port_add_peer(struct election_port *port, const struct ensemble_member *member)
+{
+    assert(find_peer(port, member->id) == NULL && member->id != port->options.self_id);
+    if (port->peer_count == election_peer_count_max)
         return ERR_LIMIT;
-    port->peers[port->peer_count++] = (struct election_peer){.id = id, .address = *address};
+    struct election_peer *peer = &port->peers[port->peer_count++];
+    *peer = (struct election_peer){.id = member->id};
+    member_route_init(&peer->route, member, ENSEMBLE_PORT_ELECTION);
     return ERR_OK;
+}
+
+void election_port_set_peer(struct election_port *port, const struct ensemble_member *member)
+{
+    struct election_peer *peer = find_peer(port, member->id);
+    if (peer == NULL) {
+        if (election_port_add_peer(port, member) != ERR_OK)
+            diag_warn(port->diag, "there is no room to dial server %" PRId64, member->id);
+        return;
+    }
+    heap_give(port->heap, peer->joiner_text);
+    peer->joiner_text = NULL;
+    member_route_init(&peer->route, member, ENSEMBLE_PORT_ELECTION);
+}
+
+void election_port_retain(struct election_port *port, const struct ensemble *current,
+                          const struct ensemble *next)
+{
+    for (uint32_t index = port->peer_count; index-- > 0;) {
+        struct election_peer *peer = &port->peers[index];
+        if (peer->joiner_text == NULL && ensemble_find(current, peer->id) == NULL &&
+            (next == NULL || ensemble_find(next, peer->id) == NULL))
+            forget_peer(port, peer);
+    }
 }
 
 void election_port_send(struct election_port *port, int64_t to,
@@ -354,6 +509,8 @@ void election_port_send(struct election_port *port, int64_t to,
 void election_port_deinit(struct election_port *port)
 {
     net_deinit(port->net);
-    for (uint32_t index = 0; index < port->peer_count; index++)
+    for (uint32_t index = 0; index < port->peer_count; index++) {
         heap_give(port->heap, port->peers[index].word);
+        heap_give(port->heap, port->peers[index].joiner_text);
+    }
 }

@@ -1,11 +1,8 @@
 #include "server/keeper/elector.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "base/assert.h"
 
-enum { millisecond_ns = 1000000, host_bytes_max = 256 };
+enum { millisecond_ns = 1000000 };
 
 static uint64_t now_ms(const struct elector *elector)
 {
@@ -40,8 +37,11 @@ static void on_timer(struct io_op *op, int64_t result)
     struct fast_election_effects effects;
     (void)result;
     elector->is_timing = false;
-    if (elector->is_stopped)
+    if (elector->is_stopped) {
+        if (elector->handler.on_stopped != NULL)
+            elector->handler.on_stopped(elector->handler.context);
         return;
+    }
     if (now_ms(elector) < elector->wake_at_ms) {
         set_timer(elector);
         return;
@@ -51,6 +51,19 @@ static void on_timer(struct io_op *op, int64_t result)
 }
 
 /* ---- effects ---- */
+
+/* But to those that had it as voters of others. */
+static void send_to_voters(struct elector *elector, const struct ensemble *ensemble,
+                           const struct ensemble *others,
+                           const struct zk_election_notification *notification)
+{
+    for (uint32_t index = 0; index < ensemble->member_count; index++) {
+        const struct ensemble_member *member = &ensemble->members[index];
+        if (member->is_voter && member->id != elector->options.election.self_id &&
+            (others == NULL || !ensemble_is_voter(others, member->id)))
+            election_port_send(&elector->port, member->id, notification);
+    }
+}
 
 static void send(struct elector *elector, const struct fast_election_effects *effects)
 {
@@ -62,11 +75,9 @@ static void send(struct elector *elector, const struct fast_election_effects *ef
         election_port_send(&elector->port, effects->send_to, &notification);
         return;
     case FAST_ELECTION_SEND_ALL:
-        for (uint32_t index = 0; index < elector->ensemble->member_count; index++) {
-            const struct ensemble_member *member = &elector->ensemble->members[index];
-            if (member->is_voter && member->id != elector->options.election.self_id)
-                election_port_send(&elector->port, member->id, &notification);
-        }
+        send_to_voters(elector, elector->ensemble, NULL, &notification);
+        if (elector->next != NULL)
+            send_to_voters(elector, elector->next, elector->ensemble, &notification);
         return;
     }
 }
@@ -85,6 +96,8 @@ static void on_notification(void *context, int64_t from,
 {
     struct elector *elector = context;
     struct fast_election_effects effects;
+    if (elector->handler.on_config != NULL && notification->config.size > 1)
+        elector->handler.on_config(elector->handler.context, notification->config);
     fast_election_on_notification(&elector->election, now_ms(elector), from, notification,
                                   &effects);
     carry_out(elector, &effects);
@@ -106,21 +119,6 @@ enum err elector_init(struct elector *elector, struct io *io, struct heap *heap,
                               (struct election_port_handler){on_notification, elector});
 }
 
-static enum err add_peer(struct elector *elector, const struct ensemble_member *member)
-{
-    const struct ensemble_address *address = &member->addresses[0];
-    struct io_address resolved;
-    char host[host_bytes_max];
-    const int size = snprintf(host, sizeof host, "%" SLICE_FORMAT, SLICE_ARGS(address->host));
-    if (size < 0 || (size_t)size >= sizeof host ||
-        io_resolve(elector->io, host, address->election_port, &resolved) != 0) {
-        diag_error(elector->port.diag, "server.%" PRId64 ": the host %s is unknown here",
-                   member->id, host);
-        return ERR_NOT_FOUND;
-    }
-    return election_port_add_peer(&elector->port, member->id, &resolved);
-}
-
 enum err elector_set_ensemble(struct elector *elector, const struct ensemble *ensemble,
                               struct slice config)
 {
@@ -132,16 +130,48 @@ enum err elector_set_ensemble(struct elector *elector, const struct ensemble *en
         const struct ensemble_member *member = &ensemble->members[index];
         if (member->id == elector->options.election.self_id)
             continue;
-        const enum err err = add_peer(elector, member);
+        const enum err err = election_port_add_peer(&elector->port, member);
         if (err != ERR_OK)
             return err;
     }
     return ERR_OK;
 }
 
+static void add_members(struct elector *elector, const struct ensemble *ensemble)
+{
+    for (uint32_t index = 0; index < ensemble->member_count; index++)
+        if (ensemble->members[index].id != elector->options.election.self_id)
+            election_port_set_peer(&elector->port, &ensemble->members[index]);
+}
+
+void elector_change(struct elector *elector, const struct ensemble *current,
+                    const struct ensemble *next, struct slice config)
+{
+    elector->ensemble = current;
+    elector->next = next;
+    elector->config = config;
+    fast_election_set_ensembles(&elector->election, current, next);
+    election_port_retain(&elector->port, current, next);
+    add_members(elector, current);
+    if (next != NULL)
+        add_members(elector, next);
+}
+
 enum err elector_listen(struct elector *elector, struct io_address *address)
 {
     return election_port_listen(&elector->port, address);
+}
+
+void elector_move(struct elector *elector, struct slice self_address, struct slice host,
+                  uint16_t port)
+{
+    elector->options.self_address = self_address;
+    election_port_move(&elector->port, self_address, host, port);
+}
+
+void elector_tick(struct elector *elector)
+{
+    election_port_tick(&elector->port);
 }
 
 void elector_look(struct elector *elector, int64_t zxid, int64_t peer_epoch)

@@ -22,6 +22,10 @@ struct elector_options {
 struct elector_handler {
     /* elector->election.state and .settled say what. Looking again from here is allowed. */
     void (*on_decided)(void *context);
+    /* NULL, or: another server's members, before its vote counts. Changing ours, and looking again,
+     * is allowed. Lends. */
+    void (*on_config)(void *context, struct slice config);
+    void (*on_stopped)(void *context); /* After elector_deinit, when its timer is; NULL: no call. */
     void *context;
 };
 
@@ -30,7 +34,8 @@ struct elector {
     struct elector_options options;
     struct elector_handler handler;
     const struct ensemble *ensemble;
-    struct slice config; /* What our notifications carry. */
+    const struct ensemble *next; /* NULL: none. */
+    struct slice config;         /* What our notifications carry. */
     struct fast_election election;
     struct election_port port;
     struct io_op timer;
@@ -44,13 +49,24 @@ MUST_CHECK enum err elector_init(struct elector *elector, struct io *io, struct 
                                  struct diag *diag, struct elector_options options,
                                  struct elector_handler handler);
 
-/* The members and the text that describes them. Their addresses are resolved here, which waits, so
- * at start only. ERR_NOT_FOUND: a host name is unknown, told by a line of diag; ERR_LIMIT. */
+/* The members and the text that describes them. ERR_LIMIT: there are too many. */
 MUST_CHECK enum err elector_set_ensemble(struct elector *elector, const struct ensemble *ensemble,
                                          struct slice config);
 
+/* The members have changed, or those of next (NULL: none) are about to vote. Keeps both, and
+ * config.
+ */
+void elector_change(struct elector *elector, const struct ensemble *current,
+                    const struct ensemble *next, struct slice config);
+
 /* Address gets the port that was bound. ERR_BUSY, ERR_PERMISSION, ERR_IO. */
 MUST_CHECK enum err elector_listen(struct elector *elector, struct io_address *address);
+
+/* The own line has changed: listens there instead, now or with one of the next ticks. Keeps
+ * self_address. */
+void elector_move(struct elector *elector, struct slice self_address, struct slice host,
+                  uint16_t port);
+void elector_tick(struct elector *elector);
 
 /* Seeks a leader, with the last zxid and the current epoch that are on our disk. */
 void elector_look(struct elector *elector, int64_t zxid, int64_t peer_epoch);

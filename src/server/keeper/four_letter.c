@@ -6,8 +6,10 @@
 #include "server/keeper/client_link.h"
 #include "server/keeper/keeper_facts.h"
 #include "server/keeper/metrics.h"
+#include "zab/ensemble_text.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <time.h>
 
 /* An answer on its way. */
@@ -29,9 +31,9 @@ static void put_session_of(struct text *text, const struct client_link *client)
     counted_text_print(&text->out,
                        ",lzxid=0x%" PRIx64 ",lresp=%" PRIu64 ",llat=%" PRIu64 ",minlat=%" PRIu64
                        ",avglat=%" PRIu64 ",maxlat=%" PRIu64,
-                       (uint64_t)client->zxid_last, client->replied_at_ms, client->latency_last_ms,
-                       latency->min_ms, latency->total_ms / max_u64(latency->count, 1),
-                       latency->max_ms);
+                       (uint64_t)client->zxid_last, client->replied_at_ms,
+                       (uint64_t)client->latency_last_ms, (uint64_t)latency->min_ms,
+                       latency->total_ms / max_u64(latency->count, 1), (uint64_t)latency->max_ms);
 }
 
 static void put_client(struct text *text, const struct client_link *client, bool is_brief)
@@ -56,6 +58,12 @@ static void put_clients(struct text *text, bool is_brief)
     counted_text_print(&text->out, "\n");
 }
 
+/* A leader may serve no clients. */
+static bool is_serving(const struct keeper_server *server)
+{
+    return server->is_serving && ensemble_facts_is_serving(&server->ensemble);
+}
+
 /* ---- words ---- */
 
 static void put_ruok(struct text *text)
@@ -65,7 +73,8 @@ static void put_ruok(struct text *text)
 
 static void put_isro(struct text *text)
 {
-    counted_text_print(&text->out, "rw");
+    const char *mode = text->server->ensemble.role == ENSEMBLE_READ_ONLY ? "ro" : "rw";
+    counted_text_print(&text->out, "%s", is_serving(text->server) ? mode : "null");
 }
 
 static void put_server(struct text *text)
@@ -74,26 +83,39 @@ static void put_server(struct text *text)
     const struct keeper_latency *latency = &server->stats.latency;
     char average[keeper_latency_text_bytes];
     counted_text_print(&text->out, "Latency min/avg/max: %" PRIu64 "/%s/%" PRIu64 "\n",
-                       latency->min_ms, keeper_latency_print_average(latency, average),
-                       latency->max_ms);
+                       (uint64_t)latency->min_ms, keeper_latency_print_average(latency, average),
+                       (uint64_t)latency->max_ms);
     counted_text_print(&text->out, "Received: %" PRIu64 "\nSent: %" PRIu64 "\n",
                        server->stats.received_count, server->stats.sent_count);
     counted_text_print(&text->out, "Connections: %" PRIu32 "\nOutstanding: %" PRIu64 "\n",
                        net_connection_count(server->net), keeper_facts_outstanding_count(server));
-    counted_text_print(&text->out,
-                       "Zxid: 0x%" PRIx64 "\nMode: standalone\nNode count: %" PRIu64 "\n",
-                       (uint64_t)server->keeper.zxid_applied, keeper_znode_count(&server->keeper));
+    counted_text_print(&text->out, "Zxid: 0x%" PRIx64 "\nMode: %s\nNode count: %" PRIu64 "\n",
+                       (uint64_t)server->keeper.zxid_applied,
+                       ensemble_facts_mode(&server->ensemble), keeper_znode_count(&server->keeper));
+    if (server->ensemble.role == ENSEMBLE_LEADER)
+        counted_text_print(
+            &text->out, "Proposal sizes last/min/max: %" PRId64 "/%" PRId64 "/%" PRId64 "\n",
+            server->ensemble.proposal_bytes_last, server->ensemble.proposal_bytes_min,
+            server->ensemble.proposal_bytes_max);
+}
+
+static void put_version(struct text *text)
+{
+    counted_text_print(&text->out, "Zookeeper version: %s\n", keeper_facts_version);
+    if (text->server->ensemble.role == ENSEMBLE_READ_ONLY)
+        counted_text_print(&text->out, "READ-ONLY mode; serving only read-only clients\n");
 }
 
 static void put_srvr(struct text *text)
 {
-    counted_text_print(&text->out, "Zookeeper version: %s\n", keeper_facts_version);
+    put_version(text);
     put_server(text);
 }
 
 static void put_stat(struct text *text)
 {
-    counted_text_print(&text->out, "Zookeeper version: %s\nClients:\n", keeper_facts_version);
+    put_version(text);
+    counted_text_print(&text->out, "Clients:\n");
     put_clients(text, true);
     put_server(text);
 }
@@ -101,6 +123,32 @@ static void put_stat(struct text *text)
 static void put_cons(struct text *text)
 {
     put_clients(text, false);
+}
+
+static void put_membership(struct text *text)
+{
+    const struct ensemble *ensemble = keeper_facts_ensemble(text->server);
+    struct counted_text *out = &text->out;
+    const bool has_room = out->data != NULL && out->size < out->capacity;
+    counted_text_print(out, "membership: \n");
+    out->size += ensemble_text_print(ensemble, has_room ? out->data + out->size : NULL,
+                                     has_room ? out->capacity - out->size : 0);
+}
+
+static void put_conf_of_ensemble(struct text *text)
+{
+    const struct keeper_config *config = &text->server->config;
+    const struct ensemble_member *self = keeper_facts_self(text->server);
+    const struct ensemble_address *address = self == NULL ? NULL : &self->addresses[0];
+    counted_text_print(&text->out, "initLimit=%" PRId64 "\nsyncLimit=%" PRId64 "\n",
+                       config->init_limit_ticks, config->sync_limit_ticks);
+    counted_text_print(&text->out, "electionAlg=%" PRId64 "\nelectionPort=%u\nquorumPort=%u\n",
+                       config->election_algorithm, address == NULL ? 0 : address->election_port,
+                       address == NULL ? 0 : address->quorum_port);
+    counted_text_print(&text->out, "peerType=%d\n",
+                       config->peer_type == KEEPER_PEER_OBSERVER ? 1 : 0);
+    if (text->server->ensemble.role != ENSEMBLE_READ_ONLY)
+        put_membership(text);
 }
 
 static void put_conf(struct text *text)
@@ -116,8 +164,10 @@ static void put_conf(struct text *text)
                        config->tick_ms, config->connection_count_max_per_address);
     counted_text_print(&text->out, "minSessionTimeout=%" PRId32 "\nmaxSessionTimeout=%" PRId32 "\n",
                        keeper_config_timeout_ms_min(config), keeper_config_timeout_ms_max(config));
-    counted_text_print(&text->out, "clientPortListenBacklog=%" PRId64 "\nserverId=0\n",
-                       config->backlog);
+    counted_text_print(&text->out, "clientPortListenBacklog=%" PRId64 "\nserverId=%" PRId64 "\n",
+                       config->backlog, config->is_ensemble ? config->self_id : 0);
+    if (config->is_ensemble)
+        put_conf_of_ensemble(text);
 }
 
 static void put_variable(void *context, const char *name, const char *value)
@@ -147,7 +197,7 @@ static void put_crst(struct text *text)
 
 static void put_srst(struct text *text)
 {
-    keeper_stats_reset(&text->server->stats, !keeper_config_has_prometheus(&text->server->config));
+    keeper_server_reset_stats(text->server);
     counted_text_print(&text->out, "Server stats reset.\n");
 }
 
@@ -195,18 +245,19 @@ static void put_wchc(struct text *text)
     counted_text_print(&text->out, "\n");
 }
 
-static void put_owned_paths(struct text *text, const struct tree_owner *owner)
+static void put_owned_paths(struct text *text, const struct tree *tree,
+                            const struct tree_owner *owner)
 {
     if (owner == NULL)
         return;
     counted_text_print(&text->out, "0x%" PRIx64 ":\n", (uint64_t)owner->id);
     list_each (link, &owner->znodes) {
         const struct znode *znode = tree_owned(link);
-        const size_t size = tree_path_bytes(znode);
+        const size_t size = tree_path_bytes(tree, znode);
         counted_text_print(&text->out, "\t");
         if (text->out.data != NULL) {
             assert(text->out.size + size < text->out.capacity);
-            (void)tree_path_write(znode, (uint8_t *)text->out.data + text->out.size);
+            (void)tree_path_write(tree, znode, (uint8_t *)text->out.data + text->out.size);
         }
         text->out.size += size;
         counted_text_print(&text->out, "\n");
@@ -225,9 +276,9 @@ static void put_date(struct text *text, int64_t wall_ms)
     counted_text_print(&text->out, "%s", date);
 }
 
-static void put_session_set(struct text *text, const struct keeper_facts_expiry *set)
+static void put_session_set(struct text *text, const struct session_table *sessions,
+                            const struct keeper_facts_expiry *set)
 {
-    const struct session_table *sessions = &text->server->keeper.sessions;
     uint64_t position = 0;
     counted_text_print(&text->out, "%" PRIu64 " expire at ", set->count);
     put_date(text, keeper_facts_wall_ms(text->server, set->tick * text->server->config.tick_ms));
@@ -239,19 +290,63 @@ static void put_session_set(struct text *text, const struct keeper_facts_expiry 
 }
 
 /* Deadlines lie on ticks within the longest timeout, so there are few different ones. */
-static void put_session_sets(struct text *text)
+static void put_session_sets(struct text *text, const struct session_table *sessions)
 {
-    const struct session_table *sessions = &text->server->keeper.sessions;
     uint64_t set_count = 0;
-    struct keeper_facts_expiry set = keeper_facts_next_expiry(text->server, INT64_MIN);
-    for (; set.count > 0; set = keeper_facts_next_expiry(text->server, set.tick))
+    struct keeper_facts_expiry set = keeper_facts_next_expiry(sessions, INT64_MIN);
+    for (; set.count > 0; set = keeper_facts_next_expiry(sessions, set.tick))
         set_count++;
-    counted_text_print(&text->out,
-                       "SessionTracker dump:\nSession Sets (%" PRIu64 ")/(%" PRIu64 "):\n",
-                       set_count, sessions->by_id.count);
-    set = keeper_facts_next_expiry(text->server, INT64_MIN);
-    for (; set.count > 0; set = keeper_facts_next_expiry(text->server, set.tick))
-        put_session_set(text, &set);
+    counted_text_print(&text->out, "Session Sets (%" PRIu64 ")/(%" PRIu64 "):\n", set_count,
+                       sessions->by_id.count);
+    set = keeper_facts_next_expiry(sessions, INT64_MIN);
+    for (; set.count > 0; set = keeper_facts_next_expiry(sessions, set.tick))
+        put_session_set(text, sessions, &set);
+}
+
+static int compare_ids(const void *left, const void *right)
+{
+    const int64_t one = *(const int64_t *)left;
+    const int64_t other = *(const int64_t *)right;
+    return one < other ? -1 : one > other;
+}
+
+/* Those of all servers, by id, of a server that does not expire them. Without memory the text, that
+ * would need more, could not be had either. */
+static void put_sessions(struct text *text, const struct session_table *sessions)
+{
+    struct heap *heap = text->server->shard->heap;
+    const uint64_t count = sessions->by_id.count;
+    int64_t *ids = count == 0 ? NULL : heap_take(heap, count * sizeof *ids);
+    uint64_t index = 0;
+    uint64_t position = 0;
+    counted_text_print(&text->out, "Global Sessions(%" PRIu64 "):\n", count);
+    if (ids == NULL)
+        return;
+    struct session *session = session_table_next(sessions, &position, NULL);
+    for (; session != NULL; session = session_table_next(sessions, &position, session))
+        ids[index++] = session->id;
+    qsort(ids, count, sizeof *ids, compare_ids);
+    for (index = 0; index < count; index++)
+        counted_text_print(&text->out, "0x%" PRIx64 "\t%" PRId32 "ms\n", (uint64_t)ids[index],
+                           session_table_find(sessions, ids[index])->timeout_ms);
+    heap_give(heap, ids);
+}
+
+static void put_tracker(struct text *text)
+{
+    const struct keeper_server *server = text->server;
+    const bool has_local = keeper_config_opens_local_sessions(&server->config);
+    counted_text_print(&text->out, "SessionTracker dump:\n");
+    if (has_local) {
+        counted_text_print(&text->out, "Local ");
+        put_session_sets(text, &server->keeper.local_sessions);
+    }
+    if (!keeper_server_decides(server)) {
+        put_sessions(text, &server->keeper.sessions);
+        return;
+    }
+    counted_text_print(&text->out, "%s", has_local ? "Global " : "");
+    put_session_sets(text, &server->keeper.sessions);
 }
 
 static void put_ephemerals(struct text *text)
@@ -263,7 +358,7 @@ static void put_ephemerals(struct text *text)
                        keeper->tree.owners.count);
     struct session *session = session_table_next(&keeper->sessions, &position, NULL);
     for (; session != NULL; session = session_table_next(&keeper->sessions, &position, session))
-        put_owned_paths(text, tree_find_owner(&keeper->tree, session->id));
+        put_owned_paths(text, &keeper->tree, tree_find_owner(&keeper->tree, session->id));
 }
 
 /* What a walk over the connections finds about one time. */
@@ -319,7 +414,7 @@ static void put_connection_sets(struct text *text)
 
 static void put_dump(struct text *text)
 {
-    put_session_sets(text);
+    put_tracker(text);
     put_ephemerals(text);
     put_connection_sets(text);
 }
@@ -340,8 +435,13 @@ static void put_sample(struct metric_visitor *visitor, const struct metric_sampl
 static void put_mntr(struct text *text)
 {
     struct mntr mntr = {.visitor.on_sample = put_sample, .text = text};
-    counted_text_print(&text->out, "zk_version\t%s\nzk_server_state\tstandalone\n",
-                       keeper_facts_version);
+    const struct ensemble_facts *ensemble = &text->server->ensemble;
+    counted_text_print(&text->out, "zk_version\t%s\nzk_server_state\t%s\n", keeper_facts_version,
+                       ensemble_facts_mode(ensemble));
+    if (ensemble->role != ENSEMBLE_ALONE && ensemble->role != ENSEMBLE_READ_ONLY)
+        counted_text_print(&text->out, "zk_peer_state\t%s\n", ensemble_facts_peer_state(ensemble));
+    if (ensemble->role == ENSEMBLE_OBSERVER)
+        counted_text_print(&text->out, "zk_observer_master_id\t%" PRId64 "\n", ensemble->leader_id);
     metrics_visit(text->server, &mntr.visitor);
 }
 
@@ -360,15 +460,20 @@ static void put_gtmk(struct text *text)
     counted_text_print(&text->out, "%" PRId64, text->server->trace_mask);
 }
 
+/* Also while nobody is served. */
+enum word_need { ALWAYS, SERVING };
+
 static const struct word {
     const char *name;
     void (*put)(struct text *text);
+    enum word_need need;
 } words[] = {
-    {"ruok", put_ruok}, {"srvr", put_srvr}, {"stat", put_stat}, {"mntr", put_mntr},
-    {"conf", put_conf}, {"isro", put_isro}, {"envi", put_envi}, {"cons", put_cons},
-    {"dirs", put_dirs}, {"dump", put_dump}, {"crst", put_crst}, {"srst", put_srst},
-    {"wchs", put_wchs}, {"gtmk", put_gtmk}, {"stmk", put_gtmk}, {"hash", put_hash},
-    {"wchp", put_wchp}, {"wchc", put_wchc},
+    {"ruok", put_ruok, ALWAYS},  {"srvr", put_srvr, SERVING}, {"stat", put_stat, SERVING},
+    {"mntr", put_mntr, SERVING}, {"conf", put_conf, SERVING}, {"isro", put_isro, ALWAYS},
+    {"envi", put_envi, ALWAYS},  {"cons", put_cons, SERVING}, {"dirs", put_dirs, SERVING},
+    {"dump", put_dump, SERVING}, {"crst", put_crst, SERVING}, {"srst", put_srst, SERVING},
+    {"wchs", put_wchs, SERVING}, {"gtmk", put_gtmk, ALWAYS},  {"stmk", put_gtmk, ALWAYS},
+    {"hash", put_hash, SERVING}, {"wchp", put_wchp, SERVING}, {"wchc", put_wchc, SERVING},
 };
 
 static const struct word *find(struct slice name)
@@ -397,8 +502,13 @@ static void put(struct text *text, struct slice name)
     const struct word *word = find(name);
     if (word == NULL)
         return;
-    if (keeper_config_allows_word(&text->server->config, name))
+    const bool is_allowed = keeper_config_allows_word(&text->server->config, name);
+    const bool can_answer = word->need == ALWAYS || is_serving(text->server);
+    if (is_allowed && can_answer)
         word->put(text);
+    else if (is_allowed) /* That hash ends without a line end is Apache's way. */
+        counted_text_print(&text->out, "%s%s", keeper_facts_not_serving,
+                           word->put == put_hash ? "" : "\n");
     else
         counted_text_print(
             &text->out, "%" SLICE_FORMAT " is not executed because it is not in the whitelist.\n",

@@ -178,6 +178,7 @@ static enum err replay_record(struct journal_replayer *replayer,
     keeper_apply(&server->keeper, &txn, keeper_server_now_ms(server), NULL, &server->arena,
                  &result);
     digest_log_add(&server->digests, txn.zxid, server->keeper.tree.digest);
+    txn_cache_add(&server->cache, txn.zxid, entry);
     replayer->txn_count++;
     check_digest(replayer, &txn);
     return ERR_OK;

@@ -1,6 +1,8 @@
 #include "server/keeper/keeper_config.h"
 
 #include "base/assert.h"
+#include "server/keeper/ensemble_config.h"
+#include "zab/zab.h"
 
 #include <stdio.h>
 
@@ -26,6 +28,15 @@ static const char *const digest_names[] = {"SHA1",     "SHA-224",  "SHA-256",  "
                                            "SHA3-512", "MD5",      NULL};
 /* In the order of enum recovery_compression. */
 static const char *const compressions[] = {"", "gz", "snappy", NULL};
+
+/* In the order of enum keeper_peer_type. */
+static const char *const peer_types[] = {"participant", "observer", NULL};
+
+/* In the order of enum keeper_metrics_provider. */
+static const char *const metrics_providers[] = {
+    "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
+    "org.apache.zookeeper.metrics.impl.NullMetricsProvider",
+    "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider", NULL};
 
 static const struct config_row rows[] = {
     {"dataDir", CONFIG_TEXT, FIELD(data_dir), .doc = "Where snapshots and the journal are kept."},
@@ -145,11 +156,25 @@ static const struct config_row rows[] = {
     {"disk.reserveMb", CONFIG_INT, FIELD(disk_reserve_mib), .min = 0, .max = 1 << 20,
      .value_default = "64", .unit = "MiB",
      .doc = "Writes are refused when less than this is free. Ours, not Apache's."},
+    {"commitLogCount", CONFIG_INT, FIELD(commit_cache_count), .min = INT32_MIN, .max = 1 << 24,
+     .value_default = "500",
+     .doc = "Committed transactions that are kept in memory for members of an ensemble that were "
+            "away; at least 500."},
+    {"commitLog.limitKb", CONFIG_INT, FIELD(commit_cache_kib_max), .min = 64, .max = 1 << 22,
+     .value_default = "16384", .unit = "KiB",
+     .doc = "And so many bytes of them. Ours, not Apache's."},
+    {"snapshotSizeFactor", CONFIG_RATIO, FIELD(snapshot_size_factor), .min = -1, .max = 1 << 20,
+     .value_default = "0.33",
+     .doc = "A member that lacks more is sent a snapshot rather than the journal: the journal's "
+            "size compared with the newest snapshot's. 0: no limit; below 0: always a snapshot."},
+    {"forceSnapshotSync", CONFIG_BOOL, FIELD(forces_snapshot), .value_default = "false",
+     .doc = "Whether every member that connects is sent a snapshot; for tests."},
 
     {"4lw.commands.whitelist", CONFIG_TEXT, FIELD(words_whitelist), .value_default = "srvr",
      .doc = "Four-letter words that are answered, separated by commas, or *."},
     {"readonlymode.enabled", CONFIG_BOOL, FIELD(read_only_mode), .value_default = "false",
-     .doc = "Allows the word isro. Only members of an ensemble become read-only."},
+     .doc = "Allows the word isro. A member of an ensemble without a leader serves clients that "
+            "said that reading is enough for them, after 2 s or tickTime, the longer one."},
     {"DigestAuthenticationProvider.superDigest", CONFIG_TEXT, FIELD(super_digest),
      .doc = "super:hash of the super user's password."},
     {"DigestAuthenticationProvider.enabled", CONFIG_BOOL, FIELD(digest_enabled),
@@ -174,6 +199,9 @@ static const struct config_row rows[] = {
      .doc = "Whether hard quotas are enforced, and soft ones warned about."},
     {"extendedTypesEnabled", CONFIG_BOOL, FIELD(extended_types_enabled), .value_default = "false",
      .doc = "Whether znodes may have a time to live."},
+    {"emulate353TTLNodes", CONFIG_BOOL, FIELD(emulates_353_ttl), .value_default = "false",
+     .doc = "With extendedTypesEnabled: whether znodes with a time to live as 3.5.3 wrote them are "
+            "known as such. Ids of servers are at most 127 then."},
     {"znode.container.checkIntervalMs", CONFIG_INT, FIELD(container_check_interval_ms), .min = 1,
      .max = INT32_MAX, .value_default = "60000", .unit = "ms",
      .doc = "How often empty containers and expired znodes are looked for."},
@@ -197,14 +225,17 @@ static const struct config_row rows[] = {
      .doc = "How long their connections may be silent, and how long a request may take to come."},
     {"admin.snapshot.enabled", CONFIG_BOOL, FIELD(admin_snapshot_enabled), .value_default = "true",
      .doc = "Whether the command snapshot is served."},
-    {"admin.restore.enabled", CONFIG_NOTHING, .doc = "the command restore is not served yet"},
+    {"admin.restore.enabled", CONFIG_BOOL, FIELD(admin_restore_enabled), .value_default = "true",
+     .doc = "Whether the command restore is served."},
     {"admin.rateLimiterIntervalInMS", CONFIG_INT, FIELD(admin_limiter_interval), .min = 0,
      .max = INT32_MAX, .value_default = "300000", .unit = "us",
-     .doc = "How far snapshots by command are apart; microseconds, as in Apache's server."},
+     .doc = "How far snapshots by command are apart; microseconds, as in Apache's server, and "
+            "milliseconds for restores."},
     {"admin.httpVersion", CONFIG_NOTHING, .doc = "HTTP/1.1 and 1.0 are served"},
-    {"metricsProvider.className", CONFIG_TEXT, FIELD(metrics_class_name),
+    {"metricsProvider.className", CONFIG_CHOICE, FIELD(metrics_provider),
+     .choices = metrics_providers,
      .value_default = "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
-     .doc = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider serves /metrics."},
+     .doc = "That for Prometheus serves /metrics; the other two are the same here."},
     {"metricsProvider.httpHost", CONFIG_TEXT, FIELD(metrics_host), .value_default = "0.0.0.0",
      .doc = "The address for /metrics."},
     {"metricsProvider.httpPort", CONFIG_INT, FIELD(metrics_port), .min = 0, .max = 65535,
@@ -221,6 +252,9 @@ static const struct config_row rows[] = {
      .value_default = "1000000", .doc = "How many sessions there may be. Ours."},
     {"watches.limit", CONFIG_INT, FIELD(watch_count_max), .min = 1, .max = INT32_MAX,
      .value_default = "10000000", .doc = "How many watches there may be. Ours."},
+    {"metrics.namespaces.limit", CONFIG_INT, FIELD(namespace_count_max), .min = 0, .max = 100000,
+     .value_default = "1000",
+     .doc = "How many first parts of paths have a counter of their own. Ours."},
 
     {"audit.enable", CONFIG_BOOL, FIELD(audits), .value_default = "false",
      .doc = "Whether an audit trail of changes is written."},
@@ -232,71 +266,121 @@ static const struct config_row rows[] = {
     {"audit.fileCount", CONFIG_INT, FIELD(audit_file_count_max), .min = 1, .max = 1000,
      .value_default = "10", .doc = "Renamed audit files that are kept. Ours."},
 
-    {"server.", CONFIG_GROUP, FIELD(servers), .doc = "The members of an ensemble."},
-    {"group.", CONFIG_GROUP, FIELD(groups), .doc = "Groups of members."},
-    {"weight.", CONFIG_GROUP, FIELD(weights), .doc = "Weights of members."},
+    {"server.", CONFIG_GROUP, FIELD(servers),
+     .doc =
+         "A member of an ensemble, by its id: host:quorumPort:electionPort, then :participant or "
+         ":observer if wanted, then ;clientPort or ;clientHost:clientPort if wanted."},
+    {"group.", CONFIG_GROUP, FIELD(groups),
+     .doc = "Members that form a group, such as 1:2:3. With groups, every voter is in one."},
+    {"weight.", CONFIG_GROUP, FIELD(weights),
+     .doc = "The weight of a member in its group; 1 without such a line."},
 
-    {"initLimit", CONFIG_INT, FIELD(init_limit_ticks), .min = 1, .max = INT32_MAX,
-     .value_default = "10", .unit = "ticks",
-     .doc = "How long members of an ensemble may take to connect to their leader."},
-    {"syncLimit", CONFIG_INT, FIELD(sync_limit_ticks), .min = 1, .max = INT32_MAX,
-     .value_default = "5", .unit = "ticks",
-     .doc = "How far members of an ensemble may be behind their leader."},
+    {"initLimit", CONFIG_INT, FIELD(init_limit_ticks), .min = 1, .max = INT32_MAX, .unit = "ticks",
+     .doc = "How long members of an ensemble may take to reach their leader and to catch up. "
+            "Ensembles need it."},
+    {"syncLimit", CONFIG_INT, FIELD(sync_limit_ticks), .min = 1, .max = INT32_MAX, .unit = "ticks",
+     .doc = "How long members of an ensemble may be silent. Ensembles need it."},
+    {"connectToLearnerMasterLimit", CONFIG_INT, FIELD(connect_limit_ticks), .min = 0,
+     .max = INT32_MAX, .value_default = "0", .unit = "ticks",
+     .doc = "How long connecting to the leader may take. 0: initLimit."},
+    {"epoch.transactionsMax", CONFIG_INT, FIELD(epoch_txn_count_max), .min = 1,
+     .max = ZAB_EPOCH_TXN_COUNT_MAX, .value_default = "4293918719", .unit = "transactions",
+     .doc = "A leader with so many in its epoch makes room for another, whose epoch is new: zxids "
+            "count them in 32 bits. Ours, not Apache's."},
     {"dynamicConfigFile", CONFIG_TEXT, FIELD(dynamic_file),
-     .doc = "Names the members of an ensemble: an error, since ensembles are not supported yet."},
+     .doc = "The file with the server, group and weight lines, which then may not be in zoo.cfg."},
+    {"peerType", CONFIG_CHOICE, FIELD(peer_type), .choices = peer_types,
+     .value_default = "participant",
+     .doc = "Whether this server votes. Its server line decides; a warning says if they differ."},
+    {"electionAlg", CONFIG_INT, FIELD(election_algorithm), .min = 3, .max = 3, .value_default = "3",
+     .doc = "How a leader is elected: there is one way."},
+    {"electionPortBindRetry", CONFIG_INT, FIELD(election_bind_try_count), .min = 0,
+     .max = INT32_MAX, .value_default = "3",
+     .doc = "How often listening on the election port is tried. 0: without end."},
+    {"cnxTimeout", CONFIG_INT, FIELD(connect_timeout_ms), .min = 1, .max = INT32_MAX,
+     .value_default = "5000", .unit = "ms",
+     .doc = "How long connecting to another member for an election may take."},
+    {"fastleader.minNotificationInterval", CONFIG_INT, FIELD(election_wait_ms_min), .min = 1,
+     .max = INT32_MAX, .value_default = "200", .unit = "ms",
+     .doc = "How long an election waits for words first."},
+    {"fastleader.maxNotificationInterval", CONFIG_INT, FIELD(election_wait_ms_max), .min = 1,
+     .max = INT32_MAX, .value_default = "60000", .unit = "ms",
+     .doc = "And at most, as each wait is twice as long as the one before."},
+    {"quorumListenOnAllIPs", CONFIG_BOOL, FIELD(listens_on_all_addresses), .value_default = "false",
+     .doc = "Whether the quorum and election ports are opened on all addresses instead of the one "
+            "in the server line. A server line with several addresses does the same, with the "
+            "ports of the first."},
+    {"leaderServes", CONFIG_YES_NO, FIELD(leader_serves), .value_default = "yes",
+     .doc = "Whether a leader serves clients."},
+    {"sync.linearizable", CONFIG_BOOL, FIELD(sync_is_linearizable), .value_default = "false",
+     .doc =
+         "Whether a leader answers a sync only when a quorum has said, after the sync came, that "
+         "it follows, so that a read behind it is linearizable. Ours; every member that may "
+         "lead needs it, and Apache's have no such thing."},
+    {"syncEnabled", CONFIG_BOOL, FIELD(observer_syncs), .value_default = "true",
+     .doc = "Whether an observer writes a journal."},
+    {"observer.syncEnabled", CONFIG_BOOL, FIELD(observer_syncs), .value_default = "true",
+     .doc = "The same."},
+    {"observerMasterPort", CONFIG_INT, FIELD(observer_master_port), .min = INT32_MIN, .max = 65535,
+     .value_default = "0",
+     .doc =
+         "Observers learn from followers, on this port of each, instead of from the leader. 0 or "
+         "less: they do not."},
+    {"localSessionsEnabled", CONFIG_BOOL, FIELD(local_sessions_enabled), .value_default = "false",
+     .doc = "Whether a new session is known to its member of the ensemble alone."},
+    {"localSessionsUpgradingEnabled", CONFIG_BOOL, FIELD(local_sessions_upgrade),
+     .value_default = "false",
+     .doc = "Whether such a session becomes one of all members before it creates an ephemeral, "
+            "which it may not otherwise."},
+    {"standaloneEnabled", CONFIG_BOOL, FIELD(standalone_enabled), .value_default = "true",
+     .doc = "Whether a single voter stands alone instead of being an ensemble of one."},
+    {"reconfigEnabled", CONFIG_BOOL, FIELD(reconfig_enabled), .value_default = "false",
+     .doc = "Whether members may be changed while the ensemble runs."},
+    {"multiAddress.enabled", CONFIG_BOOL, FIELD(has_many_addresses), .value_default = "false",
+     .doc = "Whether a server line may have several addresses, with | between."},
+    {"sslQuorum", CONFIG_BOOL, FIELD(quorum_tls), .value_default = "false",
+     .doc = "Whether members speak TLS with each other, which is not served yet: an error in an "
+            "ensemble."},
+    {"quorum.auth.enableSasl", CONFIG_BOOL, FIELD(quorum_sasl), .value_default = "false",
+     .doc = "Whether members prove who they are, which is not served yet: an error in an "
+            "ensemble."},
     {"secureClientPort", CONFIG_INT, FIELD(secure_port), .min = 0, .max = 65535,
      .value_default = "0",
      .doc =
          "The port for TLS, which is not served yet: a warning, and an error without clientPort."},
-    NOTHING("connectToLearnerMasterLimit", "only ensembles use it"),
-    NOTHING("commitLogCount", "only ensembles use it"),
-    NOTHING("snapshotSizeFactor", "only ensembles use it"),
-    NOTHING("forceSnapshotSync", "only ensembles use it"),
-    NOTHING("db.autocreate", "only ensembles use it"),
-    NOTHING("observerMasterPort", "only ensembles use it"),
-    NOTHING("observerMaster.sizeLimit", "only ensembles use it"),
-    NOTHING("leader.maxConcurrentSnapSyncs", "only ensembles use it"),
-    NOTHING("leader.maxConcurrentDiffSyncs", "only ensembles use it"),
-    NOTHING("leader.maxTimeToWaitForEpoch", "only ensembles use it"),
-    NOTHING("leader.ackLoggingFrequency", "only ensembles use it"),
-    NOTHING("leader.nodelay", "only ensembles use it"),
-    NOTHING("follower.nodelay", "only ensembles use it"),
-    NOTHING("leader.closeSocketAsync", "only ensembles use it"),
-    NOTHING("learner.closeSocketAsync", "only ensembles use it"),
-    NOTHING("learner.asyncSending", "only ensembles use it"),
-    NOTHING("leaderConnectDelayDuringRetryMs", "only ensembles use it"),
-    NOTHING("follower.skipLearnerRequestToNextProcessor", "only ensembles use it"),
-    NOTHING("forward_learner_requests_to_commit_processor_disabled", "only ensembles use it"),
-    NOTHING("messageTracker.BufferSize", "only ensembles use it"),
-    NOTHING("messageTracker.Enabled", "only ensembles use it"),
-    NOTHING("cnxTimeout", "only ensembles use it"),
-    NOTHING("quorumCnxnTimeoutMs", "only ensembles use it"),
-    NOTHING("quorum.", "only ensembles use it"),
-    NOTHING("quorumListenOnAllIPs", "only ensembles use it"),
-    NOTHING("electionPortBindRetry", "only ensembles use it"),
-    NOTHING("fastleader.maxNotificationInterval", "only ensembles use it"),
-    NOTHING("fastleader.minNotificationInterval", "only ensembles use it"),
-    NOTHING("multiAddress.enabled", "only ensembles use it"),
-    NOTHING("multiAddress.reachabilityCheckEnabled", "only ensembles use it"),
-    NOTHING("multiAddress.reachabilityCheckTimeoutMs", "only ensembles use it"),
-    NOTHING("oraclePath", "only ensembles use it"),
-    NOTHING("tcpKeepAlive", "only ensembles use it"),
-    NOTHING("sslQuorum", "only ensembles use it"),
-    NOTHING("portUnification", "only ensembles use it"),
-    NOTHING("sslQuorumReloadCertFiles", "only ensembles use it"),
-    NOTHING("enableEagerACLCheck", "only ensembles use it"),
-    NOTHING("test.allowDiscontinuousProposals", "only ensembles use it"),
-    NOTHING("electionAlg", "only ensembles elect"),
-    NOTHING("peerType", "only ensembles have observers"),
-    NOTHING("syncEnabled", "only ensembles have observers"),
-    NOTHING("observer.syncEnabled", "only ensembles have observers"),
-    NOTHING("observer.election.DelayMs", "only ensembles have observers"),
-    NOTHING("observer.reconnectDelayMs", "only ensembles have observers"),
-    NOTHING("standaloneEnabled", "this server stands alone"),
-    NOTHING("reconfigEnabled", "only ensembles can be reconfigured"),
-    NOTHING("leaderServes", "only ensembles have a leader"),
-    NOTHING("localSessionsEnabled", "only ensembles have local sessions"),
-    NOTHING("localSessionsUpgradingEnabled", "only ensembles have local sessions"),
+    NOTHING("db.autocreate", "a member without data always joins with an empty tree"),
+    NOTHING("observerMaster.sizeLimit",
+            "a follower keeps nothing apart for observers: what commitLog.limitKb bounds is for "
+            "all that learn"),
+    NOTHING("leader.maxConcurrentSnapSyncs",
+            "how many learners are synchronised at once is not limited yet"),
+    NOTHING("leader.maxConcurrentDiffSyncs",
+            "how many learners are synchronised at once is not limited yet"),
+    NOTHING("leader.maxTimeToWaitForEpoch", "a new leader waits for initLimit"),
+    NOTHING("leader.ackLoggingFrequency", "acknowledgements are not logged"),
+    NOTHING("leader.nodelay", "small packets are never held back"),
+    NOTHING("follower.nodelay", "small packets are never held back"),
+    NOTHING("leader.closeSocketAsync", "closing a socket does not wait"),
+    NOTHING("learner.closeSocketAsync", "closing a socket does not wait"),
+    NOTHING("learner.asyncSending", "sending does not wait"),
+    NOTHING("leaderConnectDelayDuringRetryMs", "the pause between tries is not set by it yet"),
+    NOTHING("follower.skipLearnerRequestToNextProcessor", "there is no chain of processors"),
+    NOTHING("forward_learner_requests_to_commit_processor_disabled",
+            "there is no chain of processors"),
+    NOTHING("messageTracker.BufferSize", "packets are not kept for diagnosis"),
+    NOTHING("messageTracker.Enabled", "packets are not kept for diagnosis"),
+    NOTHING("quorumCnxnTimeoutMs", "silent election connections are left to the system"),
+    NOTHING("quorum.", "SASL between members is not served yet"),
+    NOTHING("multiAddress.reachabilityCheckEnabled", "addresses of a member are tried in order"),
+    NOTHING("multiAddress.reachabilityCheckTimeoutMs", "addresses of a member are tried in order"),
+    NOTHING("oraclePath", "the oracle of ensembles of two is not asked yet"),
+    NOTHING("tcpKeepAlive", "silent election connections are left to the system"),
+    NOTHING("portUnification", "TLS is not served yet"),
+    NOTHING("sslQuorumReloadCertFiles", "TLS is not served yet"),
+    NOTHING("enableEagerACLCheck", "access is checked by the leader"),
+    NOTHING("test.allowDiscontinuousProposals", "it is for tests of Apache's server"),
+    NOTHING("observer.election.DelayMs", "observers do not wait before they look for a leader"),
+    NOTHING("observer.reconnectDelayMs", "observers do not wait before they reconnect"),
     NOTHING("admin.", "TLS is not served yet"),
     NOTHING("metricsProvider.", "TLS is not served yet"),
     NOTHING("serverCnxnFactory", "there is one way to serve connections"),
@@ -331,13 +415,10 @@ static const struct config_row rows[] = {
     NOTHING("watcherCleanIntervalInSeconds", "there is one kind of watch table"),
     NOTHING("maxInProcessingDeadWatchers", "there is one kind of watch table"),
     NOTHING("pathStats.", "requests are not counted by path"),
-    {"snapshot.compression.method", CONFIG_NOTHING, .doc = "snapshots are written uncompressed"},
     {"digest.enabled", CONFIG_NOTHING, .doc = "snapshots always carry the digest"},
     NOTHING("closeSessionTxn.enabled", "closing a session always lists its znodes"),
     NOTHING("serializeLastProcessedZxid.enabled", "snapshots always carry it"),
     NOTHING("testingonly.initialZxid", "zxids go on from what is on disk"),
-    NOTHING("emulate353TTLNodes",
-            "3.5.3 wrote znodes with a time to live in a way of its own, which is not read"),
     NOTHING("secureClientPortAddress", "TLS is not served yet"),
     NOTHING("ssl.", "TLS is not served yet"),
     NOTHING("client.portUnification", "TLS is not served yet"),
@@ -439,25 +520,6 @@ static void check_places(const struct keeper_config *config, struct judge *judge
     judge->err = ERR_CONFIG;
 }
 
-static void check_ensemble(const struct keeper_config *config, struct judge *judge)
-{
-    if (config->servers != NULL && config->servers->next != NULL) {
-        diag_error(judge->diag,
-                   "%s:%u: server.%s: ensembles are not supported yet; leave one server line or "
-                   "none",
-                   judge->file_name, config->servers->next->line, config->servers->next->key);
-        judge->err = ERR_CONFIG;
-    }
-    if (config->dynamic_file != NULL) {
-        diag_error(
-            judge->diag,
-            "%s: dynamicConfigFile: ensembles are not supported yet; remove the line to serve "
-            "alone",
-            judge->file_name);
-        judge->err = ERR_CONFIG;
-    }
-}
-
 /* What Apache's server sets right by itself, it says so and so do we. */
 static void check_ranges(struct keeper_config *config, struct judge *judge)
 {
@@ -554,19 +616,20 @@ static enum err check(struct keeper_config *config, struct diag *diag, const cha
     struct judge judge = {.diag = diag, .file_name = file_name};
     check_places(config, &judge);
     check_admin(config, &judge);
-    check_ensemble(config, &judge);
     check_ranges(config, &judge);
     add_providers(config, &judge);
     check_enforced(config, &judge);
-    if (config->client_port == -1)
+    config->has_client_port = config->client_port != -1;
+    if (!config->has_client_port)
         config->client_port = client_port_default;
-    return judge.err;
+    const enum err err = ensemble_config_check(config, diag);
+    return judge.err == ERR_OK ? err : judge.err;
 }
 
 enum err keeper_config_load(struct keeper_config *config, struct heap *heap, struct diag *diag,
                             struct config_source source)
 {
-    *config = (struct keeper_config){0};
+    *config = (struct keeper_config){.file_name = source.file_name, .self_id = -1};
     uint8_t *text = heap_take(heap, source.text.size + 1);
     if (text == NULL)
         return ERR_NO_MEMORY;
@@ -613,8 +676,7 @@ const char *keeper_config_journal_path(const struct keeper_config *config, char 
 
 bool keeper_config_has_prometheus(const struct keeper_config *config)
 {
-    return strcmp(config->metrics_class_name,
-                  "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider") == 0;
+    return config->metrics_provider == KEEPER_METRICS_PROMETHEUS;
 }
 
 int32_t keeper_config_record_bytes_max(const struct keeper_config *config)

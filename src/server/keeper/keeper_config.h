@@ -9,11 +9,21 @@
 
 #include "io/io.h"
 #include "server/config.h"
+#include "zab/ensemble.h"
 
 enum {
     keeper_config_path_bytes_max = 900, /* Of the configured folders. */
     keeper_folder_bytes_max = 920,      /* With version-2. */
     keeper_path_bytes_max = 1024,       /* Of any file below them. */
+};
+
+/* In the order of the choices of peerType. */
+enum keeper_peer_type { KEEPER_PEER_PARTICIPANT, KEEPER_PEER_OBSERVER };
+/* In the order of the providers' names in keeper_config.c. */
+enum keeper_metrics_provider {
+    KEEPER_METRICS_DEFAULT,
+    KEEPER_METRICS_NULL,
+    KEEPER_METRICS_PROMETHEUS
 };
 
 struct keeper_config {
@@ -72,6 +82,10 @@ struct keeper_config {
     bool creates_folders;
     bool trust_partial_snapshot;
     int64_t disk_reserve_mib;
+    int64_t commit_cache_count; /* See txn_cache; below 500: 500. */
+    int64_t commit_cache_kib_max;
+    double snapshot_size_factor; /* Below 0: the journal is never read for a learner. */
+    bool forces_snapshot;
 
     /* Access. */
     const char *words_whitelist;
@@ -88,6 +102,7 @@ struct keeper_config {
     const char *enforced_schemes; /* NULL unless enforces_auth. */
     bool enforce_quota;
     bool extended_types_enabled;
+    bool emulates_353_ttl;
     int64_t container_check_interval_ms;
     int64_t container_count_max_per_minute;
     int64_t container_unused_ms_max; /* 0: no limit. */
@@ -106,8 +121,9 @@ struct keeper_config {
     const char *admin_url; /* Starts with a slash, ends without one. */
     int64_t admin_idle_timeout_ms;
     bool admin_snapshot_enabled;
+    bool admin_restore_enabled;
     int64_t admin_limiter_interval; /* Microseconds. */
-    const char *metrics_class_name;
+    int64_t metrics_provider;       /* enum keeper_metrics_provider */
     const char *metrics_host;
     int64_t metrics_port;
 
@@ -115,25 +131,64 @@ struct keeper_config {
     int64_t memory_mib_max;
     int64_t session_count_max;
     int64_t watch_count_max;
+    int64_t namespace_count_max;
 
-    /* Ensembles. */
-    int64_t init_limit_ticks;
+    /* Ensembles, as the file says. */
+    int64_t init_limit_ticks; /* 0: not given, which only a server that stands alone may. */
     int64_t sync_limit_ticks;
+    int64_t epoch_txn_count_max;
+    int64_t connect_limit_ticks; /* 0: init_limit_ticks. */
+    int64_t connect_timeout_ms;  /* Of election connections. */
+    int64_t election_algorithm;
+    int64_t election_bind_try_count; /* 0: without end. */
+    int64_t election_wait_ms_min;
+    int64_t election_wait_ms_max;
+    bool listens_on_all_addresses;
+    bool leader_serves;
+    bool sync_is_linearizable;
+    bool observer_syncs;
+    int64_t observer_master_port; /* 0 or less: observers learn from the leader. */
+    bool local_sessions_enabled;
+    bool local_sessions_upgrade; /* Before they create an ephemeral. */
+    bool standalone_enabled;
+    bool reconfig_enabled;
+    bool has_many_addresses; /* multiAddress.enabled */
+    bool quorum_tls;
+    bool quorum_sasl;
+    int64_t peer_type;            /* enum keeper_peer_type; the server line decides. */
     struct config_entry *servers; /* server.N lines. */
     struct config_entry *groups;
     struct config_entry *weights;
     const char *dynamic_file;
-    int64_t secure_port; /* 0: none. */
+
+    /* Ensembles, as ensemble_config finds. */
+    const char *file_name;    /* Of zoo.cfg. */
+    const char *file_path;    /* Not from the file: absolute; NULL: there is no file to rewrite. */
+    const char *members_file; /* Where the server lines are: zoo.cfg or dynamicConfigFile. */
+    bool has_client_port;     /* zoo.cfg names one. */
+    bool is_ensemble;         /* Apache's "distributed": this server never stands alone. */
+    int64_t self_id;          /* dataDir/myid; -1: there is none. */
+    struct ensemble ensemble; /* By id. Hosts lend from the heap. */
+    char *own_client_host;    /* Of the own server line; NULL: it has none, or means all. */
+    int64_t secure_port;      /* 0: none. */
 };
 
 extern const struct config_table keeper_config_table;
 
-/* The defaults, overlaid with the text of file_name (which may be empty). ERR_CONFIG: diag has the
- * reasons; ERR_NO_MEMORY. */
+/* The defaults, overlaid with the text of file_name (which may be empty); keeps file_name. What
+ * lies in other files is read by ensemble_config_load. ERR_CONFIG: diag has the reasons;
+ * ERR_NO_MEMORY.
+ */
 MUST_CHECK enum err keeper_config_load(struct keeper_config *config, struct heap *heap,
                                        struct diag *diag, struct config_source source);
 
 /* The limits of session timeouts, computed from the tick where the file says nothing. */
+/* Whether a new session is known to this server alone; one that stands alone has no others. */
+static inline bool keeper_config_opens_local_sessions(const struct keeper_config *config)
+{
+    return config->is_ensemble && config->local_sessions_enabled;
+}
+
 int32_t keeper_config_timeout_ms_min(const struct keeper_config *config);
 int32_t keeper_config_timeout_ms_max(const struct keeper_config *config);
 

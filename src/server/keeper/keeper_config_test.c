@@ -92,11 +92,6 @@ static void test_what_is_refused(void **state)
     assert_int_equal(ERR_CONFIG, load(&fixture, "tickTime=2000\n"));
     assert_non_null(strstr(fixture.text, "dataDir is missing"));
     heap_deinit(&fixture.heap);
-    assert_int_equal(ERR_CONFIG, load(&fixture, "dataDir=/d\nserver.1=a:1:2\nserver.2=b:1:2\n"));
-    assert_non_null(strstr(fixture.text, "zoo.cfg:3: server.2: ensembles"));
-    heap_deinit(&fixture.heap);
-    assert_int_equal(ERR_CONFIG, load(&fixture, "dataDir=/d\ndynamicConfigFile=/d/zoo.dynamic\n"));
-    heap_deinit(&fixture.heap);
     assert_int_equal(ERR_CONFIG, load(&fixture, "dataDir=/d\nsecureClientPort=2281\n"));
     heap_deinit(&fixture.heap);
     assert_int_equal(ERR_OK, load(&fixture, "dataDir=/d\nsecureClientPort=1\nclientPort=2\n"));
@@ -107,6 +102,24 @@ static void test_what_is_refused(void **state)
     heap_deinit(&fixture.heap);
     assert_int_equal(ERR_CONFIG,
                      load(&fixture, "dataDir=/d\nminSessionTimeout=9000\nmaxSessionTimeout=5000"));
+    heap_deinit(&fixture.heap);
+}
+
+static void test_metrics_provider(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    assert_int_equal(ERR_OK, load(&fixture, "dataDir=/d\n"));
+    assert_false(keeper_config_has_prometheus(&fixture.config));
+    heap_deinit(&fixture.heap);
+    assert_int_equal(ERR_OK, load(&fixture, "dataDir=/d\nmetricsProvider.className=org.apache."
+                                            "zookeeper.metrics.prometheus."
+                                            "PrometheusMetricsProvider\n"));
+    assert_true(keeper_config_has_prometheus(&fixture.config));
+    heap_deinit(&fixture.heap);
+    /* Apache's server does not start without the class either. */
+    assert_int_equal(ERR_CONFIG, load(&fixture, "dataDir=/d\nmetricsProvider.className="
+                                                "PrometheusMetricsProvider\n"));
     heap_deinit(&fixture.heap);
 }
 
@@ -443,7 +456,9 @@ static void test_known_keys(void **state)
                                             "autopurge.snapRetainCount=3\n"
                                             "autopurge.purgeInterval=1\n"
                                             "zookeeper.skipACL=yes\nserver.1=localhost:2888:3888"));
-    assert_string_equal("", fixture.text);
+    assert_string_equal("zoo.cfg: there is one server line, so this server stands alone; "
+                        "standaloneEnabled=false makes it an ensemble of one\n",
+                        fixture.text);
     assert_true(fixture.config.skip_acl);
     heap_deinit(&fixture.heap);
 }
@@ -454,7 +469,7 @@ int main(void)
         cmocka_unit_test(test_defaults),           cmocka_unit_test(test_limits),
         cmocka_unit_test(test_whitelist),          cmocka_unit_test(test_auth),
         cmocka_unit_test(test_all_keys_are_known), cmocka_unit_test(test_what_is_refused),
-        cmocka_unit_test(test_known_keys),
+        cmocka_unit_test(test_known_keys),         cmocka_unit_test(test_metrics_provider),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,41 @@
 
 const char keeper_facts_version[] = "3.9.5-rookery, built on 2026-11-22 00:00 UTC";
 
+const char keeper_facts_not_serving[] = "This ZooKeeper instance is not currently serving requests";
+
+/* ---- the ensemble ---- */
+
+const struct ensemble *keeper_facts_ensemble(const struct keeper_server *server)
+{
+    return server->ensemble.ensemble != NULL ? server->ensemble.ensemble : &server->config.ensemble;
+}
+
+const struct ensemble_member *keeper_facts_self(const struct keeper_server *server)
+{
+    return ensemble_find(keeper_facts_ensemble(server), server->config.self_id);
+}
+
+uint32_t keeper_facts_voter_count(const struct keeper_server *server)
+{
+    const struct ensemble *ensemble = keeper_facts_ensemble(server);
+    uint32_t count = 0;
+    for (uint32_t index = 0; index < ensemble->member_count; index++)
+        count += ensemble->members[index].is_voter;
+    return count;
+}
+
+const char *keeper_facts_client_address(const struct keeper_server *server, char *text,
+                                        size_t capacity)
+{
+    const char *host = server->config.client_port_address;
+    const bool has_colon = host != NULL && strchr(host, ':') != NULL;
+    snprintf(text, capacity, has_colon ? "[%s]:%u" : "%s:%u", host == NULL ? "0.0.0.0" : host,
+             server->address.port);
+    return text;
+}
+
+/* ---- figures ---- */
+
 uint64_t keeper_facts_outstanding_count(const struct keeper_server *server)
 {
     return server->write_count + server->wait_count;
@@ -110,10 +145,9 @@ int64_t keeper_facts_wall_ms(const struct keeper_server *server, int64_t monoton
     return io_wall_ms(server->shard->io) + monotonic_ms - keeper_server_now_ms(server);
 }
 
-struct keeper_facts_expiry keeper_facts_next_expiry(const struct keeper_server *server,
+struct keeper_facts_expiry keeper_facts_next_expiry(const struct session_table *sessions,
                                                     int64_t tick)
 {
-    const struct session_table *sessions = &server->keeper.sessions;
     struct keeper_facts_expiry next = {.tick = INT64_MAX};
     uint64_t position = 0;
     struct session *session = session_table_next(sessions, &position, NULL);

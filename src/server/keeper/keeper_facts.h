@@ -12,6 +12,19 @@ struct client_link;
 /* As Apache's 3.9 line says of itself, with our name where its commit stands. */
 extern const char keeper_facts_version[];
 
+/* What is answered while nobody is served. */
+extern const char keeper_facts_not_serving[];
+
+/* The members in force, and whether this server is one. */
+const struct ensemble *keeper_facts_ensemble(const struct keeper_server *server);
+const struct ensemble_member *keeper_facts_self(const struct keeper_server *server);
+uint32_t keeper_facts_voter_count(const struct keeper_server *server);
+
+/* "0.0.0.0:2181": where this server listens for clients, by the configuration's words. Lends text.
+ */
+const char *keeper_facts_client_address(const struct keeper_server *server, char *text,
+                                        size_t capacity);
+
 uint64_t keeper_facts_outstanding_count(const struct keeper_server *server);
 uint64_t keeper_facts_watch_count(const struct keeper_server *server);
 uint64_t keeper_facts_uptime_ms(const struct keeper_server *server);
@@ -38,7 +51,7 @@ struct keeper_facts_expiry {
     uint64_t count; /* Of sessions that end then; 0: there is none. */
 };
 
-struct keeper_facts_expiry keeper_facts_next_expiry(const struct keeper_server *server,
+struct keeper_facts_expiry keeper_facts_next_expiry(const struct session_table *sessions,
                                                     int64_t tick);
 
 /* The environment, in Apache's order: what there is no Java for is "<NA>". */

@@ -120,7 +120,9 @@ static struct keeper_options keeper_options_of(struct keeper_server *server)
         .tick_ms = (uint32_t)config->tick_ms,
         .timeout_ms_min = keeper_config_timeout_ms_min(config),
         .timeout_ms_max = keeper_config_timeout_ms_max(config),
-        .server_id = 1, /* What Apache's server uses when it stands alone. */
+        /* 1 is what Apache's server uses when it stands alone. */
+        .server_id = config->is_ensemble ? (uint8_t)config->self_id : 1,
+        .local_sessions_enabled = keeper_config_opens_local_sessions(config),
         .record_bytes_max = keeper_config_record_bytes_max(config),
         .auth = {.super_digest = config->super_digest == NULL
                                      ? SLICE_NULL
@@ -129,7 +131,9 @@ static struct keeper_options keeper_options_of(struct keeper_server *server)
                  .digest_disabled = !config->digest_enabled},
         .skip_acl = config->skip_acl,
         .extended_types_enabled = config->extended_types_enabled,
+        .emulates_353_ttl = config->emulates_353_ttl,
         .enforce_quota = config->enforce_quota,
+        .reconfig_enabled = config->reconfig_enabled,
     };
     io_entropy(server->shard->io, &options.hash_seed, sizeof options.hash_seed);
     return options;
@@ -141,6 +145,24 @@ enum err keeper_load_init_keeper(struct keeper_server *server)
                                      keeper_options_of(server), keeper_server_now_ms(server));
     if (err != ERR_OK)
         diag_error(server->shard->diag, "no memory for an empty tree; raise memory.limitMb");
+    return err;
+}
+
+/* What members of an ensemble send to each other. */
+static enum err init_cache(struct keeper_server *server)
+{
+    enum { count_min = 500 }; /* As in Apache's server. */
+    const struct keeper_config *config = &server->config;
+    const struct txn_cache_options options = {
+        .count_max = (uint32_t)max_i64(config->commit_cache_count, count_min),
+        .bytes_max = (size_t)config->commit_cache_kib_max << 10,
+    };
+    if (!config->is_ensemble)
+        return ERR_OK;
+    const enum err err = txn_cache_init(&server->cache, server->shard->heap, options);
+    if (err != ERR_OK)
+        diag_error(server->shard->diag, "no memory for commitLogCount=%" PRId64,
+                   config->commit_cache_count);
     return err;
 }
 
@@ -219,7 +241,11 @@ static enum err load_snapshot(struct keeper_server *server, struct loading *load
     const uint64_t started_ns = io_now_ns(server->shard->io);
     const enum err err = snapshot_loader_run(&loading->snapshot, server);
     metric_summary_add(&server->stats.summaries.load_snapshot_time, elapsed_ms(server, started_ns));
-    return err;
+    if (err != ERR_OK)
+        return err;
+    /* Its name may be one that no sync has made durable yet. */
+    const int64_t synced = small_file_sync_directory_wait(server->shard->io, server->snapshot_path);
+    return synced < 0 ? err_from_errno((int)synced) : ERR_OK;
 }
 
 static enum err replay_journal(struct keeper_server *server, struct loading *loading)
@@ -272,6 +298,8 @@ enum err keeper_load(struct keeper_server *server)
     const uint64_t started_ns = io_now_ns(server->shard->io);
     if (err == ERR_OK)
         err = check_folders(server);
+    if (err == ERR_OK)
+        err = init_cache(server);
     if (err == ERR_OK)
         err = load_tree(server, &loading);
     metric_summary_add(&server->stats.summaries.load_time, elapsed_ms(server, started_ns));

@@ -11,6 +11,13 @@
  * the disk. The reason of an error is a line of diag. Errors as keeper_server_start. */
 MUST_CHECK enum err keeper_load(struct keeper_server *server);
 
+/* The last transaction that is logged; whatever is logged is applied by keeper_load, committed or
+ * not, as Apache's servers do. What was not is cut off by the next leader (tree_reload). */
+static inline int64_t keeper_load_zxid_last(const struct keeper_server *server)
+{
+    return server->keeper.zxid_applied;
+}
+
 /* For the parts: an empty server->keeper. ERR_NO_MEMORY, told by diag. */
 MUST_CHECK enum err keeper_load_init_keeper(struct keeper_server *server);
 

@@ -58,10 +58,11 @@ void keeper_stats_turn_windows(struct keeper_stats *stats)
 
 void keeper_latency_add(struct keeper_latency *latency, uint64_t elapsed_ns)
 {
-    const uint64_t elapsed_ms = elapsed_ns / millisecond_ns;
+    const uint32_t elapsed_ms = (uint32_t)min_u64(elapsed_ns / millisecond_ns, UINT32_MAX);
     if (latency->count == 0 || elapsed_ms < latency->min_ms)
         latency->min_ms = elapsed_ms;
-    latency->max_ms = max_u64(latency->max_ms, elapsed_ms);
+    if (elapsed_ms > latency->max_ms)
+        latency->max_ms = elapsed_ms;
     latency->total_ms += elapsed_ms;
     latency->count++;
 }

@@ -5,8 +5,8 @@
  * avg_, min_, max_, cnt_, sum_ (and p50_ to p999_) of its name. With the Prometheus provider: every
  * number with a fraction, a summary as quantiles of the last minutes, _count and _sum.
  *
- * Every name that Apache's standalone server has is there. Those that count what cannot happen here
- * (a thread's queue, an ensemble's vote, TLS) stay zero or empty; the table says why.
+ * Every name that Apache's servers have is there, alone and in each role of an ensemble. Those that
+ * count what cannot happen here (a thread's queue, TLS) stay zero or empty; the table says why.
  *
  * Memory: none. Shard: the server's.
  */
@@ -22,18 +22,34 @@ enum metric_kind {
     METRIC_COUNTER,
     METRIC_SUMMARY,
     METRIC_PERCENTILES, /* A summary with more than the median. */
-    METRIC_GAUGE_SET,   /* One for each of many keys, of which there are none here. */
+    METRIC_GAUGE_SET,   /* One for each of many keys. */
     METRIC_COUNTER_SET,
     METRIC_SUMMARY_SET,
+};
+
+/* Who has it. */
+enum metric_scope {
+    METRIC_OF_ALL,
+    METRIC_OF_MEMBERS, /* Of ensembles. */
+    METRIC_OF_LEADERS,
+    METRIC_OF_MASTERS,      /* Leaders, and followers from which observers learn. */
+    METRIC_OF_LINEARIZABLE, /* With sync.linearizable; ours. */
+};
+
+/* Who wants to know the numbers of a set. */
+struct metric_keys {
+    void (*on_key)(struct metric_keys *keys, struct slice key, int64_t value);
 };
 
 struct metric {
     const char *name;
     enum metric_kind kind;
-    /* Where it comes from: one of these, or neither. */
+    /* Where it comes from: one of these, or none. */
     double (*read)(const struct keeper_server *server);
+    void (*each)(const struct keeper_server *server, struct metric_keys *keys); /* Of a set. */
     size_t offset;      /* In struct keeper_stats: of an uint64_t, or of a struct metric_summary. */
     const char *absent; /* Why it stays zero or empty; NULL: it is measured. */
+    enum metric_scope scope;
 };
 
 /* The table; count gets how many. */

@@ -17,18 +17,28 @@ static void test_rows(void **state)
     (void)state;
     size_t count;
     const struct metric *table = metrics_table(&count);
-    assert_int_equal(150, count); /* As many as Apache's standalone server of 3.9 has. */
+    size_t scopes[METRIC_OF_LINEARIZABLE + 1] = {0};
+    for (size_t index = 0; index < count; index++)
+        scopes[table[index].scope]++;
+    assert_int_equal(150, scopes[METRIC_OF_ALL]); /* As many as Apache's standalone server has. */
+    assert_int_equal(1, scopes[METRIC_OF_MEMBERS]);
+    assert_int_equal(8, scopes[METRIC_OF_LEADERS]);
+    assert_int_equal(1, scopes[METRIC_OF_MASTERS]);
+    assert_int_equal(2, scopes[METRIC_OF_LINEARIZABLE]);
     for (size_t index = 0; index < count; index++) {
         const struct metric *metric = &table[index];
         assert_ptr_equal(metric, find(metric->name));
         const bool is_summary =
             metric->kind == METRIC_SUMMARY || metric->kind == METRIC_PERCENTILES;
+        const bool is_set = metric->kind == METRIC_GAUGE_SET || metric->kind == METRIC_COUNTER_SET;
         if (metric->absent != NULL)
-            assert_true(metric->read == NULL && metric->offset == 0);
+            assert_true(metric->read == NULL && metric->each == NULL && metric->offset == 0);
+        else if (is_set)
+            assert_true(metric->read == NULL && metric->each != NULL && metric->offset == 0);
         else if (is_summary)
             assert_true(metric->read == NULL &&
                         metric->offset >= offsetof(struct keeper_stats, summaries));
-        if (metric->absent == NULL && metric->read == NULL && !is_summary)
+        if (metric->absent == NULL && metric->read == NULL && !is_summary && !is_set)
             assert_true(metric->offset < offsetof(struct keeper_stats, summaries));
     }
 }

@@ -269,6 +269,13 @@ static void put_create2(struct wire_writer *writer, const void *value)
     put_path_and_stat(writer, value);
 }
 
+static void put_reconfig(struct wire_writer *writer, const void *value)
+{
+    const struct txn_result *result = value;
+    const struct zk_reconfig_reply body = {.data = result->data, .stat = result->stat};
+    wire_encode(&zk_reconfig_reply_wire, 0, &body, writer);
+}
+
 static void put_set(struct wire_writer *writer, const void *value)
 {
     put_result_stat(writer, value);
@@ -284,6 +291,7 @@ static void (*write_body_of(int32_t type))(struct wire_writer *, const void *)
     case OP_SET_DATA:
     case OP_SET_ACL: return put_set;
     case OP_MULTI: return put_multi;
+    case OP_RECONFIG: return put_reconfig;
     }
     return NULL;
 }

@@ -2,9 +2,8 @@
 
 #include "journal/journal_reader.h"
 #include "keeper/snapshot_reader.h"
-#include "server/keeper/gzip_reader.h"
 #include "server/keeper/keeper_load.h"
-#include "server/keeper/snappy_reader.h"
+#include "server/keeper/snapshot_unpacker.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -63,60 +62,7 @@ static bool looks_whole(struct snapshot_loader *loader)
     return whole;
 }
 
-/* What unpacks the file at hand. */
-struct unpacker {
-    enum recovery_compression method;
-    struct gzip_reader gzip;
-    struct snappy_reader snappy;
-};
-
-static enum err unpacker_init(struct unpacker *unpacker, struct heap *heap,
-                              enum recovery_compression method)
-{
-    *unpacker = (struct unpacker){.method = method};
-    snappy_reader_init(&unpacker->snappy, heap);
-    return method == RECOVERY_GZIP ? gzip_reader_init(&unpacker->gzip, heap) : ERR_OK;
-}
-
-static void unpacker_deinit(struct unpacker *unpacker)
-{
-    gzip_reader_deinit(&unpacker->gzip);
-    snappy_reader_deinit(&unpacker->snappy);
-}
-
-static enum err unpacker_next(struct unpacker *unpacker, struct slice *input, uint8_t *out,
-                              size_t capacity, size_t *size)
-{
-    return unpacker->method == RECOVERY_GZIP
-               ? gzip_reader_next(&unpacker->gzip, input, out, capacity, size)
-               : snappy_reader_next(&unpacker->snappy, input, out, capacity, size);
-}
-
-static bool unpacker_may_end(const struct unpacker *unpacker)
-{
-    switch (unpacker->method) {
-    case RECOVERY_GZIP: return unpacker->gzip.is_done;
-    case RECOVERY_SNAPPY: return snappy_reader_may_end(&unpacker->snappy);
-    case RECOVERY_PLAIN: break;
-    }
-    return true;
-}
-
-/* Unpacks a piece of a compressed file and feeds what comes out. */
-static enum err feed_packed(struct snapshot_loader *loader, struct unpacker *unpacker,
-                            struct snapshot_reader *snapshot, struct slice piece)
-{
-    size_t size;
-    enum err err = ERR_OK;
-    do {
-        err = unpacker_next(unpacker, &piece, loader->unpacked, buffer_bytes, &size);
-        if (err == ERR_OK && size > 0)
-            err = snapshot_reader_feed(snapshot, slice_of(loader->unpacked, size));
-    } while (err == ERR_OK && (piece.size > 0 || size == buffer_bytes));
-    return err;
-}
-
-static enum err feed_pieces(struct snapshot_loader *loader, struct unpacker *unpacker,
+static enum err feed_pieces(struct snapshot_loader *loader, struct snapshot_unpacker *unpacker,
                             struct snapshot_reader *snapshot)
 {
     struct journal_reader reader;
@@ -128,13 +74,11 @@ static enum err feed_pieces(struct snapshot_loader *loader, struct unpacker *unp
     do {
         err = journal_reader_peek(&reader, buffer_bytes, &piece);
         if (err == ERR_OK && piece.size > 0)
-            err = unpacker->method != RECOVERY_PLAIN
-                      ? feed_packed(loader, unpacker, snapshot, piece)
-                      : snapshot_reader_feed(snapshot, piece);
+            err = snapshot_unpacker_feed(unpacker, snapshot, piece);
         journal_reader_skip(&reader, piece.size);
     } while (err == ERR_OK && piece.size > 0);
     journal_reader_close(&reader);
-    if (err == ERR_OK && !unpacker_may_end(unpacker))
+    if (err == ERR_OK && !snapshot_unpacker_may_end(unpacker))
         return ERR_TRUNCATED;
     return err == ERR_OK ? snapshot_reader_finish(snapshot) : err;
 }
@@ -142,11 +86,12 @@ static enum err feed_pieces(struct snapshot_loader *loader, struct unpacker *unp
 static enum err feed_file(struct snapshot_loader *loader, const struct recovery_file *file,
                           struct snapshot_reader *snapshot)
 {
-    struct unpacker unpacker;
-    enum err err = unpacker_init(&unpacker, loader->server->shard->heap, file->compression);
+    struct snapshot_unpacker unpacker;
+    enum err err =
+        snapshot_unpacker_init(&unpacker, loader->server->shard->heap, file->compression);
     if (err == ERR_OK)
         err = feed_pieces(loader, &unpacker, snapshot);
-    unpacker_deinit(&unpacker);
+    snapshot_unpacker_deinit(&unpacker);
     return err;
 }
 
@@ -235,6 +180,7 @@ static enum err load_newest(struct snapshot_loader *loader)
         if (load_snapshot(loader, file) == ERR_OK) {
             loader->has_snapshot = true;
             server->snapshot.zxid_last = file->zxid;
+            txn_cache_reset(&server->cache, file->zxid);
             return ERR_OK;
         }
         keeper_deinit(&server->keeper);
@@ -247,8 +193,7 @@ enum err snapshot_loader_run(struct snapshot_loader *loader, struct keeper_serve
 {
     *loader = (struct snapshot_loader){.server = server, .is_exact = true};
     loader->buffer = heap_take(server->shard->heap, buffer_bytes);
-    loader->unpacked = heap_take(server->shard->heap, buffer_bytes);
-    if (loader->buffer == NULL || loader->unpacked == NULL)
+    if (loader->buffer == NULL)
         return ERR_NO_MEMORY;
     const enum err err = list_snapshots(loader);
     return err == ERR_OK ? load_newest(loader) : err;
@@ -259,6 +204,5 @@ void snapshot_loader_deinit(struct snapshot_loader *loader)
     if (loader->server == NULL)
         return;
     heap_give(loader->server->shard->heap, loader->buffer);
-    heap_give(loader->server->shard->heap, loader->unpacked);
     heap_give(loader->server->shard->heap, loader->files);
 }

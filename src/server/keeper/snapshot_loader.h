@@ -1,7 +1,8 @@
 /* Finds the newest sound snapshot and loads it into the server's keeper; plain, gzip and snappy
  * ones.
  *
- * Memory: two buffers and a list of names from the shard's heap, until deinit. Shard: the server's.
+ * Memory: a buffer, what unpacking takes, and a list of names from the shard's heap, until deinit.
+ * Shard: the server's.
  */
 #ifndef SERVER_KEEPER_SNAPSHOT_LOADER_H
 #define SERVER_KEEPER_SNAPSHOT_LOADER_H
@@ -14,7 +15,6 @@ struct snapshot_loader {
     struct recovery_file *files; /* Newest first. */
     int32_t file_count;
     uint8_t *buffer;
-    uint8_t *unpacked;
     bool has_snapshot;
     bool has_digest; /* Of the tree at digest_zxid, which the journal has yet to reach. */
     bool is_exact;   /* The tree is what it was at its zxid, not taken while it changed. */

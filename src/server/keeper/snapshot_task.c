@@ -9,6 +9,9 @@
 
 enum { millisecond_ns = 1000000, kib_bytes = 1024 };
 
+/* EIO, ENOMEM, ECANCELED as io reports them. */
+enum { input_output_error = -5, no_memory = -12, canceled = -125 };
+
 static void on_step(struct io_op *op, int64_t result);
 
 /* Half to all of the configured amount, so that the servers of an ensemble do not all pause to
@@ -55,6 +58,8 @@ static void submit(struct snapshot_task *task, enum snapshot_task_step step, enu
 {
     task->step = step;
     task->op.kind = kind;
+    if (kind == IO_SYNC)
+        task->op.sync.is_brief = false; /* The place held something else. */
     io_submit(task->server->shard->io, &task->op);
 }
 
@@ -74,10 +79,17 @@ static void submit_handle(struct snapshot_task *task, enum snapshot_task_step st
     submit(task, step, kind);
 }
 
+/* The keeper is not looked at any more. */
+static void let_go(struct snapshot_task *task)
+{
+    task->znode_count = task->writer.keeper != NULL ? task->writer.znode_count : task->znode_count;
+    snapshot_writer_deinit(&task->writer);
+}
+
 static void give_memory(struct snapshot_task *task)
 {
     struct heap *heap = task->server->shard->heap;
-    snapshot_writer_deinit(&task->writer);
+    let_go(task);
     snapshot_packer_deinit(&task->packer);
     heap_give(heap, task->slice);
     heap_give(heap, task->packed);
@@ -91,13 +103,13 @@ static void finish(struct snapshot_task *task)
         (io_now_ns(server->shard->io) - task->started_at_ns) / millisecond_ns;
     if (task->error == 0) {
         metric_summary_add(&server->stats.summaries.snapshot_time, elapsed_ms);
-        task->zxid_last = task->writer.zxid;
+        task->zxid_last = task->zxid;
         task->ended_at_s = io_wall_ms(server->shard->io) / 1000;
         diag_info(server->shard->diag,
                   "snapshot 0x%" PRIx64 " of %" PRIu64 " znodes, %" PRIu64 " bytes, in %" PRIu64
                   " ms",
-                  (uint64_t)task->writer.zxid, task->writer.znode_count, task->offset, elapsed_ms);
-    } else if (!task->is_canceled) {
+                  (uint64_t)task->zxid, task->znode_count, task->offset, elapsed_ms);
+    } else if (!task->is_canceled && !task->is_restore) {
         server->stats.counts.snapshot_error_count++;
         diag_error(server->shard->diag,
                    "the snapshot %s could not be written: %s; the next one will be tried "
@@ -106,7 +118,10 @@ static void finish(struct snapshot_task *task)
     }
     give_memory(task);
     task->step = SNAPSHOT_TASK_IDLE;
+    if (task->is_restore)
+        admin_restore_on_written(&server->admin.restore, task->error);
     admin_snapshot_on_task_end(&server->admin.snapshot, task->error);
+    admin_restore_on_task_end(&server->admin.restore);
     keeper_server_pump_stop(server);
 }
 
@@ -155,7 +170,7 @@ static void submit_write(struct snapshot_task *task, size_t size)
     task->op.write.vector_count = 1;
     task->op.write.offset = task->offset;
     task->offset += size;
-    task->op.is_patient = true;
+    task->op.write.is_patient = true;
     submit_handle(task, SNAPSHOT_TASK_WRITE, IO_WRITE);
 }
 
@@ -164,17 +179,27 @@ static bool is_all_made(const struct snapshot_task *task)
     return task->packer.method != RECOVERY_PLAIN ? task->packer.is_done : task->is_complete;
 }
 
+static bool is_held(const struct snapshot_task *task)
+{
+    return snapshot_writer_is_held(&task->writer) && task->rest.size == 0;
+}
+
 static void write_next(struct snapshot_task *task)
 {
     size_t size = 0;
     enum err err = ERR_OK;
-    if (!is_all_made(task))
+    if (is_held(task) && !task->is_canceled) {
+        submit_handle(task, SNAPSHOT_TASK_SYNC_HELD, IO_SYNC);
+        return;
+    }
+    if (!is_all_made(task) && !task->is_canceled)
         err = make_next(task, &size);
     if (err != ERR_OK || task->is_canceled) {
-        fail(task, err != ERR_OK ? -12 : -125); /* ENOMEM, ECANCELED as io reports them. */
+        fail(task, err != ERR_OK ? no_memory : canceled);
     } else if (size > 0) {
         submit_write(task, size);
     } else if (is_all_made(task)) {
+        let_go(task);
         submit_handle(task, SNAPSHOT_TASK_SYNC, IO_SYNC);
     } else {
         task->op.timer.deadline_ns = io_now_ns(task->server->shard->io);
@@ -211,12 +236,37 @@ static void on_closed(struct snapshot_task *task)
         submit_path(task, SNAPSHOT_TASK_RENAME, IO_RENAME, task->path_temporary, 0);
 }
 
+static void hold(struct snapshot_task *task)
+{
+    task->step = SNAPSHOT_TASK_HELD;
+    if (task->is_canceled)
+        fail(task, canceled);
+    else
+        admin_restore_on_held(&task->server->admin.restore);
+}
+
+/* With the file's name it is decided which tree the next start finds; the one that is served must
+ * be that one. */
+static void must_not_be_in_doubt(const struct snapshot_task *task, enum snapshot_task_step step,
+                                 int64_t error)
+{
+    const bool may_be_named = step > SNAPSHOT_TASK_RENAME ||
+                              (step == SNAPSHOT_TASK_RENAME && error == input_output_error);
+    if ((task->is_restore || task->is_taken) && may_be_named)
+        io_fatal(task->server->shard->io,
+                 "whether %s, the snapshot that was %s, survives a power loss is in doubt: %s; "
+                 "start again, then look at what is served",
+                 task->path, task->is_restore ? "restored" : "taken over from the leader",
+                 err_text(err_from_errno((int)error)));
+}
+
 static void on_step(struct io_op *op, int64_t result)
 {
     struct snapshot_task *task = CONTAINER_OF(op, struct snapshot_task, op);
     const enum snapshot_task_step step = task->step;
     if (result < 0 && step != SNAPSHOT_TASK_REMOVE && step != SNAPSHOT_TASK_CLOSE &&
         step != SNAPSHOT_TASK_CLOSE_DIRECTORY) {
+        must_not_be_in_doubt(task, step, result);
         fail(task, result);
         return;
     }
@@ -226,6 +276,7 @@ static void on_step(struct io_op *op, int64_t result)
         write_next(task);
         return;
     case SNAPSHOT_TASK_WRITE: write_next(task); return;
+    case SNAPSHOT_TASK_SYNC_HELD: hold(task); return;
     case SNAPSHOT_TASK_SYNC: sync_journal(task); return;
     case SNAPSHOT_TASK_CLOSE: on_closed(task); return;
     case SNAPSHOT_TASK_RENAME:
@@ -244,6 +295,7 @@ static void on_step(struct io_op *op, int64_t result)
         finish(task);
         return;
     case SNAPSHOT_TASK_REMOVE: finish(task); return;
+    case SNAPSHOT_TASK_HELD:
     case SNAPSHOT_TASK_SYNC_JOURNAL:
     case SNAPSHOT_TASK_IDLE: break;
     }
@@ -255,14 +307,14 @@ static void on_step(struct io_op *op, int64_t result)
 static void name_files(struct snapshot_task *task)
 {
     uint8_t name[recovery_name_bytes_max];
-    const struct slice text = recovery_file_name(RECOVERY_FILE_SNAPSHOT, task->writer.zxid, name);
+    const struct slice text = recovery_file_name(RECOVERY_FILE_SNAPSHOT, task->zxid, name);
     snprintf(task->path, sizeof task->path, "%s/%" SLICE_FORMAT "%s", task->server->snapshot_path,
              SLICE_ARGS(text), recovery_suffix(task->packer.method));
     snprintf(task->path_temporary, sizeof task->path_temporary, "%s/snapshot.tmp",
              task->server->snapshot_path);
 }
 
-static enum err take_memory(struct snapshot_task *task)
+static enum err take_memory(struct snapshot_task *task, struct keeper *keeper)
 {
     struct keeper_server *server = task->server;
     struct heap *heap = server->shard->heap;
@@ -276,23 +328,25 @@ static enum err take_memory(struct snapshot_task *task)
         task->packed = heap_take(heap, snapshot_task_slice_bytes);
     if (task->slice == NULL || (method != RECOVERY_PLAIN && task->packed == NULL))
         err = ERR_NO_MEMORY;
-    return err == ERR_OK ? snapshot_writer_init(&task->writer, &server->keeper) : err;
+    return err == ERR_OK ? snapshot_writer_init(&task->writer, keeper) : err;
 }
 
-void snapshot_task_start(struct snapshot_task *task)
+/* ERR_NO_MEMORY. */
+static enum err begin(struct snapshot_task *task, struct keeper *keeper, bool is_restore)
 {
     struct keeper_server *server = task->server;
-    draw_triggers(task);
-    if (task->step != SNAPSHOT_TASK_IDLE || server->phase == KEEPER_SERVER_STOPPING)
-        return;
-    const enum err err = take_memory(task);
+    assert(task->step == SNAPSHOT_TASK_IDLE);
+    const enum err err = take_memory(task, keeper);
     if (err != ERR_OK) {
-        diag_error(server->shard->diag, "no memory for a snapshot; tried again later");
         give_memory(task);
-        return;
+        return err;
     }
+    if (is_restore)
+        snapshot_writer_hold_tail(&task->writer);
+    task->zxid = task->writer.zxid;
     name_files(task);
-    server->wants_roll = true;
+    task->is_restore = is_restore;
+    task->is_taken = false;
     task->error = 0;
     task->offset = 0;
     task->is_canceled = false;
@@ -301,9 +355,49 @@ void snapshot_task_start(struct snapshot_task *task)
     task->started_at_ns = io_now_ns(server->shard->io);
     submit_path(task, SNAPSHOT_TASK_OPEN, IO_OPEN, task->path_temporary,
                 IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_TRUNCATE);
+    return ERR_OK;
+}
+
+void snapshot_task_start(struct snapshot_task *task)
+{
+    struct keeper_server *server = task->server;
+    draw_triggers(task);
+    if (task->step != SNAPSHOT_TASK_IDLE || server->phase == KEEPER_SERVER_STOPPING ||
+        server->is_replacing)
+        return;
+    if (begin(task, &server->keeper, false) == ERR_OK)
+        server->wants_roll = true;
+    else
+        diag_error(server->shard->diag, "no memory for a snapshot; tried again later");
+}
+
+enum err snapshot_task_write_taken(struct snapshot_task *task)
+{
+    const enum err err = begin(task, &task->server->keeper, false);
+    task->writer.is_inexact = true;
+    task->server->wants_roll = true;
+    task->is_taken = true;
+    return err;
+}
+
+enum err snapshot_task_start_restore(struct snapshot_task *task, struct keeper *keeper)
+{
+    return begin(task, keeper, true);
+}
+
+void snapshot_task_release(struct snapshot_task *task)
+{
+    assert(task->step == SNAPSHOT_TASK_HELD);
+    snapshot_writer_release_tail(&task->writer);
+    task->zxid = task->writer.zxid;
+    name_files(task);
+    write_next(task);
 }
 
 void snapshot_task_cancel(struct snapshot_task *task)
 {
     task->is_canceled = true;
+    let_go(task);
+    if (task->step == SNAPSHOT_TASK_HELD)
+        fail(task, canceled);
 }

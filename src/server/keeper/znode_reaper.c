@@ -11,27 +11,31 @@ void znode_reaper_init(struct znode_reaper *reaper, struct keeper_server *server
 }
 
 /* One that never had a child waits for its first, for so long. */
-static bool is_spent_container(const struct znode *znode, int64_t wall_ms, int64_t unused_ms_max)
+static bool is_spent_container(const struct tree *tree, const struct znode *znode, int64_t wall_ms,
+                               int64_t unused_ms_max)
 {
-    if (znode->child_count > 0)
+    const struct znode_more more = tree_more(tree, znode);
+    if (more.child_count > 0)
         return false;
-    return znode->cversion > 0 || (unused_ms_max > 0 && wall_ms - znode->mtime > unused_ms_max);
+    return more.cversion > 0 || (unused_ms_max > 0 && wall_ms - tree_mtime(znode) > unused_ms_max);
 }
 
-static bool is_spent_ttl(const struct znode *znode, int64_t wall_ms)
+static bool is_spent_ttl(const struct tree *tree, const struct znode *znode, int64_t wall_ms)
 {
-    return znode->child_count == 0 && wall_ms - znode->mtime > tree_ttl_ms(znode->owner);
+    return tree_more(tree, znode).child_count == 0 &&
+           wall_ms - tree_mtime(znode) > tree_ttl_ms(tree_owner_id(znode));
 }
 
 /* The body is the protocol's: the path behind its length. */
 static bool start_delete(struct keeper_server *server, const struct znode *znode)
 {
-    const size_t size = tree_path_bytes(znode);
+    const struct tree *tree = &server->keeper.tree;
+    const size_t size = tree_path_bytes(tree, znode);
     uint8_t *body = heap_take(server->shard->heap, size + 4);
     if (body == NULL)
         return false;
     store_u32(body, (uint32_t)size);
-    (void)tree_path_write(znode, body + 4);
+    (void)tree_path_write(tree, znode, body + 4);
     const enum code code =
         keeper_write_start(server, &(struct keeper_write_request){.type = OP_DELETE_CONTAINER,
                                                                   .body = slice_of(body, size + 4),
@@ -53,12 +57,12 @@ static int64_t reap(struct znode_reaper *reaper)
     int64_t left = share;
     /* Deleting only starts a write, so the lists stay as they are meanwhile. */
     list_each (link, &tree->containers.znodes) {
-        if (left > 0 && is_spent_container(tree_owned(link), wall_ms, unused_ms_max) &&
+        if (left > 0 && is_spent_container(tree, tree_owned(link), wall_ms, unused_ms_max) &&
             start_delete(server, tree_owned(link)))
             left--;
     }
     list_each (link, &tree->ttl_znodes.znodes) {
-        if (left > 0 && is_spent_ttl(tree_owned(link), wall_ms) &&
+        if (left > 0 && is_spent_ttl(tree, tree_owned(link), wall_ms) &&
             start_delete(server, tree_owned(link)))
             left--;
     }
@@ -88,7 +92,8 @@ static void on_timer(struct io_op *op, int64_t result)
     }
     int64_t deleted_count = 0;
     /* What it deletes is a candidate still while the disk is behind. */
-    if (result == 0 && server->keeper.zxid_applied >= reaper->zxid_awaited) {
+    if (result == 0 && keeper_server_decides(server) &&
+        server->keeper.zxid_applied >= reaper->zxid_awaited) {
         deleted_count = reap(reaper);
         reaper->zxid_awaited = server->keeper.zxid_prepared;
     }
@@ -105,6 +110,7 @@ void znode_reaper_wake(struct znode_reaper *reaper)
     struct keeper_server *server = reaper->server;
     const struct tree *tree = &server->keeper.tree;
     if (!reaper->is_waiting && server->phase == KEEPER_SERVER_SERVING &&
+        keeper_server_decides(server) &&
         (!list_empty(&tree->containers.znodes) || !list_empty(&tree->ttl_znodes.znodes)))
         submit_timer(reaper, server->config.container_check_interval_ms);
 }

@@ -5,6 +5,7 @@ import signal
 
 from harness import places, probe
 from harness.process import Process
+from harness.zk import SESSION_MS
 
 RECORDS = "".join(f"key-{n}:value-{n}\n" for n in range(1000))
 
@@ -61,14 +62,14 @@ def case(t):
             return t.run(["kcat", "-b", alone.broker, *words], "kcat", feed=feed)
 
         def zkcli(*words):
-            return t.run(t.java("zookeeper", "org.apache.zookeeper.ZooKeeperMain", "-server", alone.keeper, *words),
+            return t.run(t.java("zookeeper", "org.apache.zookeeper.ZooKeeperMain", "-timeout", SESSION_MS, "-server", alone.keeper, *words),
                          "zkcli", feed="")
 
         def written():
             return sorted(kcat("-C", "-q", "-e", "-t", "first", "-f", "%k:%s\n"))
 
         alone.start()
-        kcat("-P", "-t", "first", "-K:", "-X", "acks=all", feed=RECORDS)
+        kcat("-P", "-t", "first", "-K:", "-X", "acks=all", "-X", "enable.idempotence=true", feed=RECORDS)
         zkcli("create", "/mine", "1")
         t.equal(written(), sorted(RECORDS.split()), f"{world}: every record is there")
         t.check("[0]" in zkcli("ls", "/brokers/ids"), f"{world}: the broker is registered in its keeper")

@@ -3,7 +3,7 @@
 import json
 import re
 
-from harness import tools
+from harness import kafka_wire, tools
 
 # Values that differ from run to run: ports, times, and the ids that servers draw.
 SCRUB = (
@@ -13,6 +13,12 @@ SCRUB = (
     (re.compile(r'"topic_id":"[-_A-Za-z0-9]{22}"'), '"topic_id":"ID"'),
     (re.compile(r'"id":"[-_A-Za-z0-9]{22}"'), '"id":"ID"'),
 )
+
+
+def is_led(port):
+    """Whether the controller has done with what a start has it write."""
+    topics = kafka_wire.metadata(port).topics
+    return {"plain", "set", "__consumer_offsets"} <= set(topics) and all(state.leader >= 0 for _, states in topics.values() for state in states.values())
 
 
 def written(t, kind, role):
@@ -33,6 +39,7 @@ def written(t, kind, role):
     member.wait(30)
     t.wait_until(lambda: "gone" not in tool.run("topics", "--list").split(), f"{role}: the topic goes")
     broker.restart()
+    t.wait_until(lambda: is_led(broker.port), f"{role}: every partition has a leader again")
     lines = t.run(t.python_program("harness/tree.py", "dump", keeper.address), "dump")
     tree = {}
     for line in lines:

@@ -3,6 +3,9 @@ docs/compatibility.md; after each, the broker serves others."""
 
 import socket
 import struct
+import time
+
+from harness.framed import Framed
 
 NONE, UNKNOWN_TOPIC, CORRUPT, INVALID_TOPIC, INVALID_ACKS = 0, 3, 2, 17, 21
 UNSUPPORTED_VERSION, INVALID_REQUEST, INVALID_RECORD, UNSUPPORTED_COMPRESSION = 35, 42, 87, 76
@@ -10,6 +13,7 @@ INVALID_TIMESTAMP, MESSAGE_TOO_LARGE = 32, 10
 CLOSED = "closed"
 PRODUCE, FETCH, METADATA, API_VERSIONS, CREATE_TOPICS = 0, 1, 3, 18, 19
 TOPIC = "bad"
+NOW_MS = int(time.time() * 1000)  # What is a week old goes half a minute after a broker's start, when retention has its first look.
 
 
 def text(value):
@@ -46,7 +50,7 @@ def record(offset_delta=0, key=None, value=b"v", headers=b"\0", size=None):
 
 
 def batch(records=None, count=None, magic=2, attributes=0, last_delta=None, length=None, base_offset=0, producer=-1,
-          epoch=-1, sequence=-1, crc=None, first_time=1700000000000, max_time=1700000000000, tail=b""):
+          epoch=-1, sequence=-1, crc=None, first_time=NOW_MS, max_time=NOW_MS, tail=b""):
     records = [record()] if records is None else records
     count = len(records) if count is None else count
     last_delta = count - 1 if last_delta is None else last_delta
@@ -57,43 +61,15 @@ def batch(records=None, count=None, magic=2, attributes=0, last_delta=None, leng
     return struct.pack(">qi", base_offset, len(rest) if length is None else length) + rest
 
 
-class Peer:
-    """A connection by hand."""
-
-    def __init__(self, port, timeout_s=15):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout_s)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+class Peer(Framed):
+    def __init__(self, port, timeout_s=60):
+        super().__init__(port, timeout_s)
         self.correlation = 0
 
-    def send(self, data):
-        try:
-            self.socket.sendall(data)
-        except OSError:
-            pass
-
-    def take(self, size):
-        data = b""
-        while len(data) < size:
-            try:
-                part = self.socket.recv(size - len(data))
-            except ConnectionError:
-                return None
-            if not part:
-                return None
-            data += part
-        return data
-
     def receive(self):
-        """What follows the correlation id, or None: closed."""
-        head = self.take(4)
-        payload = None if head is None else self.take(struct.unpack(">i", head)[0])
+        """What follows the correlation id."""
+        payload = super().receive()
         return None if payload is None else payload[4:]
-
-    def is_closed(self):
-        try:
-            return self.socket.recv(1) == b""
-        except ConnectionError:
-            return True
 
     def ask(self, api, version, body, client=text("bad-input")):
         self.correlation += 1
@@ -102,7 +78,7 @@ class Peer:
         return self.receive()
 
     def produce_raw(self, records, topic=TOPIC, acks=-1, partition=0, version=7):
-        body = text(None) + struct.pack(">hii", acks, 5000, 1) + text(topic) + struct.pack(">ii", 1, partition)
+        body = text(None) + struct.pack(">hii", acks, 60000, 1) + text(topic) + struct.pack(">ii", 1, partition)
         body += struct.pack(">i", -1) if records is None else struct.pack(">i", len(records)) + records
         return self.ask(PRODUCE, version, body)
 
@@ -113,9 +89,6 @@ class Peer:
             return CLOSED
         size = struct.unpack(">h", reply[4:6])[0]
         return struct.unpack(">h", reply[6 + size + 8:6 + size + 10])[0]
-
-    def close(self):
-        self.socket.close()
 
 
 def metadata(*topics):
@@ -133,7 +106,7 @@ def case(t):
         peer.close()
 
     def raw(name, data, shut=False):
-        peer = Peer(port, timeout_s=20)
+        peer = Peer(port)
         peer.send(data)
         if shut:
             peer.socket.shutdown(socket.SHUT_WR)

@@ -35,17 +35,19 @@ def case(t):
 
     # A group of two, a restart underneath, and one that resumes.
     group = [*kcat, "-G", "readers", "-E", "-u", "-q", "-f", FORMAT, "-X", "auto.offset.reset=earliest", "-X",
-             "heartbeat.interval.ms=300", "-X", "session.timeout.ms=6000", "topic-none"]
+             "heartbeat.interval.ms=300", "-X", "session.timeout.ms=60000", "topic-none"]
     one = t.spawn(group, "one")
     t.wait_until(lambda: len(one.lines) == records.COUNT, "one member reads everything", WAIT_S)
     two = t.spawn(group, "two")
     first = records.COUNT
-    for _ in range(20):
+
+    def second_reads():
+        nonlocal first
         write("topic-none", first, 200, "gzip")
         first += 200
-        if two.lines:
-            break
-    t.check(len(two.lines) > 0, "the second member reads")
+        return two.lines
+
+    t.wait_until(second_reads, "the second member reads", WAIT_S)
     t.wait_until(lambda: len({*one.lines, *two.lines}) == first, "both read everything", WAIT_S)
     two.end()
     broker.restart()

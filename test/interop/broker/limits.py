@@ -12,6 +12,8 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from bad_input import METADATA, NONE, Peer, batch, metadata, record  # noqa: E402
 
+from harness.process import patient  # noqa: E402
+
 IDLE_COUNT = 10000
 STORAGE_ERROR = 56
 
@@ -45,7 +47,7 @@ def many_idle_connections(t, broker):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     before = broker.resident_mib()
-    peers = [socket.create_connection(("127.0.0.1", broker.port), 20) for _ in range(IDLE_COUNT)]
+    peers = [socket.create_connection(("127.0.0.1", broker.port), patient(30)) for _ in range(IDLE_COUNT)]
     began = time.monotonic()
     serves(t, broker.port, "others are served beside idle connections")
     took_ms = (time.monotonic() - began) * 1000

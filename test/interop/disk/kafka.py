@@ -45,7 +45,7 @@ def hand_over(t, first, second, end, **settings):
 
     def start(kind):
         made = server.broker(t, kind, f"{kind}-{end}", directory, port, keeper.address, log__segment__bytes=300_000,
-                             offsets__topic__num__partitions=3, zookeeper__session__timeout__ms=4000, **settings)
+                             offsets__topic__num__partitions=3, zookeeper__session__timeout__ms=60000, **settings)
         return made.start()
 
     def read(broker, what):

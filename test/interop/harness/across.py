@@ -2,16 +2,18 @@
 
 import threading
 
-from . import group, records, tools
+from . import ensemble, group, places, records, tools
+
+KILL_COUNT = 3
 
 
 class Cluster:
-    """A keeper and a broker, a writer and a reader that stay, and what must have been read in the end."""
+    """A broker on a keeper or an ensemble, a writer and a reader that stay, and what must have been read in the end."""
 
-    def __init__(self, t, keeper_kind, broker_kind):
+    def __init__(self, t, address, broker_kind, name="broker"):
         self.t = t
-        self.keeper = t.keeper(keeper_kind)
-        self.broker = t.broker(self.keeper, broker_kind, zookeeper__session__timeout__ms=6000)
+        self.address = address
+        self.broker = t.broker(address, broker_kind, name, zookeeper__session__timeout__ms=60000)
         self.tools = tools.Tools(t, "kafka3", self.broker)
         self.seen = records.Seen()
         self.next = 0
@@ -44,7 +46,7 @@ class Cluster:
         self.t.wait_until(lambda: name not in self.tools.run("topics", "--list").split(), f"{what}: {name} goes", 60)
 
     def registration(self):
-        lines = self.t.run(self.t.python_program("harness/tree.py", "dump", self.keeper.address), "dump")
+        lines = self.t.run(self.t.python_program("harness/tree.py", "dump", self.address), "dump")
         return next((line for line in lines if line.startswith("/brokers/ids/0\t")), None)
 
     def wait_registered(self, what, gone=False):
@@ -52,17 +54,18 @@ class Cluster:
 
 
 def case(t, keeper_kind, broker_kind):
-    cluster = Cluster(t, keeper_kind, broker_kind)
+    keeper = t.keeper(keeper_kind)
+    cluster = Cluster(t, keeper.address, broker_kind)
     cluster.topics("at first", "first")
     cluster.join()
     cluster.work("at first", records.CODECS, 2000)
 
-    cluster.keeper.restart()
+    keeper.restart()
     cluster.work("after the keeper's restart")
     cluster.topics("after the keeper's restart", "second")
-    cluster.keeper.kill()
+    keeper.kill()
     cluster.work("while there is no keeper")
-    cluster.keeper.start()
+    keeper.start()
     cluster.wait_registered("after the keeper was killed: the broker is registered")
     cluster.topics("after the keeper was killed", "third")
 
@@ -84,12 +87,41 @@ def case(t, keeper_kind, broker_kind):
     cluster.topics("after the broker's session expired", "sixth")
 
     cluster.broker.stop()
-    cluster.keeper.restart()
+    keeper.restart()
     cluster.broker.start()
     cluster.work("after both were restarted")
     cluster.member.stop(t)
     cluster.seen.verify(t, "in the end")
     cluster.broker.check_alive()
-    cluster.keeper.check_alive()
+    keeper.check_alive()
     cluster.broker.stop()
-    cluster.keeper.stop()
+    keeper.stop()
+
+
+def on_ensemble(t, broker):
+    """A broker of this kind on an ensemble whose leader is killed again and again: topics, records and groups go on."""
+    kinds = (places.target(), "apache", places.target())
+    e = ensemble.Ensemble(t, kinds, name=f"under-{broker}")
+    e.start_led_by(3)
+    cluster = Cluster(t, e.addresses, broker, f"broker-{broker}")
+    cluster.topics(f"{broker}: at first", "first")
+    cluster.join()
+    cluster.work(f"{broker}: at first")
+    for number in range(KILL_COUNT):
+        leader = e.leader()
+        e.kill(leader)
+        cluster.work(f"{broker}: while {leader} is gone")
+        cluster.topics(f"{broker}: while {leader} is gone", f"without-{number}")
+        e.start(leader)
+        cluster.work(f"{broker}: with {leader} again")
+    cluster.broker.kill()
+    cluster.wait_registered(f"{broker}: the killed broker's registration goes", gone=True)
+    e.kill(e.leader())
+    cluster.broker.start()
+    cluster.work(f"{broker}: started while two members are there")
+    cluster.member.stop(t)
+    cluster.seen.verify(t, f"{broker}: in the end")
+    cluster.broker.stop()
+    e.start(*(number for number in e.members if number not in e.up()))
+    e.check_same(f"{broker}: in the end")
+    e.stop_all()

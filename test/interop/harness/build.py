@@ -1,7 +1,9 @@
 """Builds the peers' programs with their own compilers, below build/interop, when their sources are newer."""
 
 import fcntl
+import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -86,22 +88,41 @@ def go_test(package):
     return program
 
 
-def go_test_changed(package, file, old, new):
-    """The same with one change to one file of it, made in a copy."""
+def go_package(package):
+    """Builds a program that the Go peers ship; returns it."""
+    program = _place("go-program/" + package.replace(".", "-"))
+    with _Lock():
+        if not _is_fresh(program, places.CACHE / "stamp" / "go"):
+            _run([places.go(), "build", "-mod=mod", "-o", program, package], places.CACHE / "go")
+    return program
+
+
+def _go_source(package):
+    """Where the source of a Go peer is."""
+    return pathlib.Path(_run([places.go(), "list", "-mod=mod", "-m", "-f", "{{.Dir}}", package], places.CACHE / "go").strip())
+
+
+def go_tests_of(package, files):
+    """The tests in those files of a Go peer."""
+    texts = [path.read_text() for path in sorted(_go_source(package).glob(files))]
+    return [name for text in texts for name in re.findall(r"^func (Test\w+)\(t \*testing\.T\)", text, re.MULTILINE)]
+
+
+def go_test_changed(package, file, old, new, tags=""):
+    """The same as go_test with one change to one file of it, made in a copy."""
     program = _place("go-test/" + package.replace(".", "-") + "-changed")
     with _Lock():
         if not _is_fresh(program, places.CACHE / "stamp" / "go"):
-            origin = _run(["go", "list", "-mod=mod", "-m", "-f", "{{.Dir}}", package], places.CACHE / "go").strip()
             copy = program.parent / (program.name + "-source")
             shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(origin, copy, copy_function=shutil.copyfile)
+            shutil.copytree(_go_source(package), copy, copy_function=shutil.copyfile)
             for directory in [copy, *(path for path in copy.rglob("*") if path.is_dir())]:
                 directory.chmod(0o755)
             text = (copy / file).read_text()
             if text.count(old) != 1:
                 raise Failure(f"{package}: {file} does not hold once: {old}")
             (copy / file).write_text(text.replace(old, new))
-            _run(["go", "test", "-c", "-o", program, "."], copy)
+            _run([places.go(), "test", f"-tags={tags}", "-c", "-o", program, "."], copy)
     return program
 
 
@@ -134,6 +155,23 @@ def zookeeper_c_tests(server):
             _run(["cmake", "-S", source, "-B", program.parent, "-DWITH_OPENSSL=OFF", "-DWITH_CYRUS_SASL=OFF",
                   "-DCMAKE_POLICY_VERSION_MINIMUM=3.5", "-DCMAKE_C_FLAGS=-w", "-DCMAKE_CXX_FLAGS=-w -include time.h"])
             _run(["make", "-C", program.parent, "-j2", "zktest"])
+    return program, source
+
+
+def librdkafka_tests():
+    """Builds librdkafka's tests from Debian's source; returns the program and the directory of its sources."""
+    source = places.CACHE / "source" / "librdkafka"
+    home = places.BUILD / "librdkafka-tests"
+    program = home / "tests" / "test-runner"
+    with _Lock():
+        if not _is_fresh(program, places.CACHE / "stamp" / "source-librdkafka"):
+            shutil.rmtree(home, ignore_errors=True)
+            _run(["cmake", "-S", source, "-B", home, "-DRDKAFKA_BUILD_TESTS=ON", "-DRDKAFKA_BUILD_EXAMPLES=OFF", "-DWITH_CURL=OFF",
+                  "-DWITH_SASL=OFF", "-DCMAKE_POLICY_VERSION_MINIMUM=3.5", "-DCMAKE_C_FLAGS=-w",
+                  # Topics are named by __FILE__, which their own build has without a directory.
+                  f"-DCMAKE_CXX_FLAGS=-w -DWITH_RAPIDJSON=1 -fmacro-prefix-map={source}/tests/= "
+                  f"-fmacro-prefix-map={os.path.relpath(source, home / 'tests')}/tests/="])
+            _run(["make", "-C", home, "-j2", "test-runner"])
     return program, source
 
 

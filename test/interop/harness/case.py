@@ -1,5 +1,6 @@
 """What a case is handed: a directory, ports, servers, the peers' programs, and a way to say what holds and what does not."""
 
+import contextlib
 import pathlib
 import random
 import shutil
@@ -9,10 +10,10 @@ import sys
 import time
 
 from . import build, places, server
-from .process import Failure, Process
+from .process import Failure, Process, deadline, patient
 
-# Below the range from which the system takes the ports of outgoing connections.
-PORT_FIRST, PORT_LAST = 20000, 31999
+# Below the range from which the system takes the ports of outgoing connections, and above those that suites take by themselves.
+PORT_FIRST, PORT_LAST = 23000, 31999
 
 
 class Case:
@@ -26,6 +27,7 @@ class Case:
         self.failures = []
         self._processes = []
         self._counts = {}
+        self._held = {}
         self._began = time.monotonic()
 
     # Words.
@@ -52,26 +54,49 @@ class Case:
 
     def wait_until(self, condition, what, timeout_s=20):
         """Polls until the condition holds, and returns what it returned."""
-        until = time.monotonic() + timeout_s
+        until = deadline(timeout_s)
         while time.monotonic() < until:
             value = condition()
             if value:
                 self.passed += 1
                 return value
             time.sleep(0.05)
-        raise Failure(f"{what}: not within {timeout_s} s")
+        raise Failure(f"{what}: not within {patient(timeout_s)} s")
+
+    @contextlib.contextmanager
+    def part(self, what):
+        """A part that does not keep others from being tried when it fails; what it has started ends with it."""
+        first = len(self._processes)
+        try:
+            yield
+        except Failure as failure:
+            self.check(False, f"{what}: {failure}")
+        finally:
+            for process in reversed(self._processes[first:]):
+                if process.is_alive():
+                    process.kill()
 
     # Servers.
 
     def port(self):
+        """A port that stays this case's, also while its server is down.
+
+        A socket that is bound and does not listen holds it: another case cannot bind it, as it takes it to be in use; servers can,
+        as they allow the address to be used again.
+        """
         for _ in range(1000):
             port = random.randint(PORT_FIRST, PORT_LAST)
-            with socket.socket() as probe:
-                try:
-                    probe.bind(("127.0.0.1", port))
-                    return port
-                except OSError:
-                    continue
+            if port in self._held:
+                continue
+            holder = socket.socket()
+            try:
+                holder.bind(("127.0.0.1", port))
+            except OSError:
+                holder.close()
+                continue
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._held[port] = holder
+            return port
         raise Failure("no free port")
 
     def keeper(self, kind=None, name="keeper", **settings):
@@ -120,9 +145,9 @@ class Case:
         writes one line back when that is done.
         """
         process = self.spawn(command, name)
-        until = time.monotonic() + timeout_s
+        until = deadline(timeout_s)
         before = self.passed
-        while (line := process.next_line(min(silent_s, max(0.1, until - time.monotonic())))) is not None:
+        while (line := process.next_line(silent_s, until)) is not None:
             if line.startswith("ok "):
                 self.passed += 1
             elif line.startswith("not ok "):
@@ -177,14 +202,7 @@ def tail(path, count=3):
 
 def execute(name, directory):
     """Runs one case in this process; True when it passed."""
-    import importlib.util
-
-    path = places.HERE / name / "case.py"
-    if not path.exists():
-        path = places.HERE / f"{name}.py"
-    spec = importlib.util.spec_from_file_location("case", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = places.load_case(name)
     case = Case(name, directory)
     try:
         module.case(case)

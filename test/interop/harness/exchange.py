@@ -7,6 +7,9 @@ from . import server
 
 COUNT = 2000
 SNAP_COUNT = 500
+# Sessions whose clients are gone: one outlives every server here, wherever the machine stands still; one ends soon.
+LONG_SESSION_S = 1800
+SHORT_SESSION_S = 20
 
 
 def tree(t, keeper, verb, *words):
@@ -27,9 +30,28 @@ def is_ephemeral(line):
     return line.split("\t")[9] != "0"
 
 
+def count_ephemerals(lines):
+    return sum(map(is_ephemeral, lines))
+
+
+def is_short(line):
+    return line.startswith("/short")
+
+
+def without_short(lines):
+    return [line for line in lines if not is_short(line)]
+
+
+def hold(t, keeper, path, seconds):
+    """A client with ephemeral nodes below `path`."""
+    holder = t.spawn(t.python_program("harness/tree.py", "hold", keeper.address, path, seconds), f"holder{path.replace('/', '-')}")
+    holder.wait_line(lambda line: line == "holding", 30, "ephemeral nodes")
+    return holder
+
+
 def keeper_on(t, kind, name, data):
     made = server.keeper(t, kind, name, t.directory / name, t.port(), data=data, snapCount=SNAP_COUNT,
-                         preAllocSize=1024)
+                         preAllocSize=1024, maxSessionTimeout=LONG_SESSION_S * 1000)
     return made.start()
 
 
@@ -39,10 +61,9 @@ def hand_over(t, first, second, end):
     name = f"{end}-{first}"
     one = keeper_on(t, first, f"{name}-1", data)
     tree(t, one, "write", 1, COUNT)
-    holder = t.spawn(t.python_program("harness/tree.py", "hold", one.address), "holder")
-    holder.wait_line(lambda line: line == "holding", 30, "ephemeral nodes")
+    living = hold(t, one, "/long", LONG_SESSION_S)
     before = tree(t, one, "dump")
-    t.equal(sum(map(is_ephemeral, before)), 5, f"{name}: the ephemeral nodes of the one living session")
+    t.equal(count_ephemerals(before), 5, f"{name}: the ephemeral nodes of the one living session")
     getattr(one, end)()
     t.say(f"{first} wrote {len(before)} znodes")
     check_files(t, data, first, clean=end == "stop")
@@ -50,18 +71,22 @@ def hand_over(t, first, second, end):
     two = keeper_on(t, second, f"{name}-2", data)
     same(t, before, tree(t, two, "dump"), f"{name}: {second} on the files of {first}")
     tree(t, two, "write", 2, COUNT)
-    holder.kill()
+    living.kill()
+    dying = hold(t, two, "/short", SHORT_SESSION_S)
     between = tree(t, two, "dump")
-    t.equal(sum(map(is_ephemeral, between)), 5, f"{name}: {second} keeps the session it found")
+    t.equal(count_ephemerals(without_short(between)), 5, f"{name}: {second} keeps the session it found")
     getattr(two, end)()
     check_files(t, data, second, clean=end == "stop")
     if end == "stop":
         purge(t, data, second)
 
     three = keeper_on(t, first, f"{name}-3", data)
-    same(t, between, tree(t, three, "dump"), f"{name}: {first} again, on the files of {second}")
-    t.wait_until(lambda: not any(map(is_ephemeral, tree(t, three, "dump"))),
+    dying.kill()  # Not before: its session is alive when the server ends.
+    after = tree(t, three, "dump")
+    same(t, without_short(between), without_short(after), f"{name}: {first} again, on the files of {second}")
+    t.wait_until(lambda: not any(map(is_short, filter(is_ephemeral, tree(t, three, "dump")))),
                  f"{name}: the killed client's session, found on disk, expires", 60)
+    t.equal(count_ephemerals(tree(t, three, "dump")), 5, f"{name}: and the other does not")
     three.stop()
 
 

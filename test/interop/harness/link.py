@@ -3,7 +3,9 @@
 import socket
 import struct
 
-from .zk import OPEN, OPS, S as text, acl, connect_frame, create_body, frame, multi
+from .framed import Framed
+from .process import patient
+from .zk import OPEN, OPS, SESSION_MS, S as text, acl, connect_frame, create_body, frame, multi
 
 AUTH, PING, CLOSE = OPS["auth"], OPS["ping"], OPS["closeSession"]
 CREATE, DELETE, EXISTS, GET, SET = OPS["create"], OPS["delete"], OPS["exists"], OPS["getData"], OPS["setData"]
@@ -31,38 +33,16 @@ def set_acl(path, access, version=-1):
     return text(path) + access + struct.pack(">i", version)
 
 
-class Link:
-    """One connection. Whatever it is asked for is None once the server has closed it."""
-
+class Link(Framed):
     def __init__(self, port, host="127.0.0.1"):
-        self.socket = socket.create_connection((host, port), 10)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().__init__(port, patient(30), host)
         self.session, self.password = 0, b"\0" * 16
         self.xid = 0
 
     def send(self, payload):
-        try:
-            self.socket.sendall(frame(payload))
-        except OSError:
-            pass
+        super().send(frame(payload))
 
-    def _read(self, size):
-        data = b""
-        while len(data) < size:
-            try:
-                part = self.socket.recv(size - len(data))
-            except ConnectionError:
-                return None
-            if not part:
-                return None
-            data += part
-        return data
-
-    def receive(self):
-        head = self._read(4)
-        return None if head is None else self._read(struct.unpack(">i", head)[0])
-
-    def connect(self, timeout_ms=30000):
+    def connect(self, timeout_ms=SESSION_MS):
         """The timeout that was granted."""
         self.send(connect_frame(timeout=timeout_ms, session=self.session, password=self.password))
         reply = self.receive()
@@ -94,11 +74,8 @@ class Link:
         """Waits for the server's end of it."""
         return self.receive() is None
 
-    def close(self):
-        self.socket.close()
 
-
-def opened(port, timeout_ms=30000):
+def opened(port, timeout_ms=SESSION_MS):
     link = Link(port)
     link.connect(timeout_ms)
     return link
@@ -106,7 +83,7 @@ def opened(port, timeout_ms=30000):
 
 def word(port, name):
     """A four-letter word's answer."""
-    with socket.create_connection(("127.0.0.1", port), 10) as peer:
+    with socket.create_connection(("127.0.0.1", port), patient(10)) as peer:
         peer.sendall(name.encode())
         answer = b""
         while part := peer.recv(65536):

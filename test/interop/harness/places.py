@@ -1,5 +1,6 @@
 """Where everything is: the tree, the cache of peers, the class paths, and which server is under test."""
 
+import importlib.util
 import os
 import pathlib
 
@@ -18,6 +19,11 @@ def target():
     if name not in ("rookery", "apache"):
         raise SystemExit(f"interop: TARGET={name}: expected rookery or apache")
     return name
+
+
+def wants_all():
+    """Whether what takes long is run, too."""
+    return os.environ.get("ALL", "") not in ("", "0")
 
 
 def rookery():
@@ -47,11 +53,22 @@ def class_path(name):
     return f"{CACHE / 'jars' / name}/*"
 
 
-def java(jars, main, *arguments, classes=None, properties=()):
+def load_case(name):
+    """The module of a case, for those that share its parts."""
+    path = HERE / name / "case.py"
+    if not path.exists():
+        path = HERE / f"{name}.py"
+    spec = importlib.util.spec_from_file_location("case", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def java(jars, main, *arguments, classes=None, properties=(), logs=None):
     """The command line that runs a Java class of a class path."""
     path = class_path(jars) if classes is None else f"{classes}:{class_path(jars)}"
     quiet = [
-        f"-Dlogback.configurationFile={HERE / 'jars' / 'logback.xml'}",
-        f"-Dlog4j.configuration=file:{HERE / 'jars' / 'log4j.properties'}",
+        f"-Dlogback.configurationFile={HERE / 'jars' / (logs or 'logback')}.xml",
+        f"-Dlog4j.configuration=file:{HERE / 'jars' / (logs or 'log4j')}.properties",
     ]
     return ["java", *JVM_FLAGS, *quiet, *properties, "-cp", path, main, *[str(a) for a in arguments]]

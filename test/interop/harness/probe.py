@@ -2,19 +2,29 @@
 
 import socket
 import struct
+import time
+
+from .process import patient
+
+ASK_AGAIN_S = 5  # Apache's server never ends a connection whose end came too early, while it started.
 
 
-def words(port, word, timeout_s=2.0, host="127.0.0.1"):
+def words(port, word, timeout_s=patient(10), host="127.0.0.1"):
     """The answer of a keeper to a four-letter word, or None when there is none."""
-    try:
-        with socket.create_connection((host, port), timeout_s) as peer:
-            peer.sendall(word.encode())
-            answer = b""
-            while chunk := peer.recv(65536):
-                answer += chunk
-            return answer.decode("utf-8", "replace")
-    except OSError:
-        return None
+    give_up = time.monotonic() + timeout_s
+    while True:
+        try:
+            with socket.create_connection((host, port), min(ASK_AGAIN_S, timeout_s)) as peer:
+                peer.sendall(word.encode())
+                answer = b""
+                while chunk := peer.recv(65536):
+                    answer += chunk
+                return answer.decode("utf-8", "replace")
+        except TimeoutError:
+            if time.monotonic() > give_up:
+                return None
+        except OSError:
+            return None
 
 
 def keeper_answers(port, host="127.0.0.1"):

@@ -1,14 +1,28 @@
 """A child process whose output is kept in a file and can be waited for, line by line."""
 
+import math
 import os
 import signal
 import subprocess
 import threading
 import time
 
+# Limits of waits are written as for a machine that has little else to do. A wait that is met ends at once, so that each gets
+# this many times as long before something counts as missing.
+PATIENCE = 4
+
 
 class Failure(Exception):
     """The case cannot go on; the text says what was expected and what was seen."""
+
+
+def patient(timeout_s):
+    return timeout_s * PATIENCE
+
+
+def deadline(timeout_s):
+    """When a wait is given up that a quiet machine ends within timeout_s, on the monotonic clock."""
+    return time.monotonic() + patient(timeout_s)
 
 
 class Process:
@@ -63,31 +77,29 @@ class Process:
     def close_input(self):
         self.child.stdin.close()
 
-    def next_line(self, timeout_s):
-        """The next line of output not yet taken, or None at its end. Failure when none comes in time."""
-        until = time.monotonic() + timeout_s
+    def next_line(self, timeout_s, until=math.inf):
+        """The next line of output not yet taken, or None at its end. Failure when none comes in time, or `until` has passed."""
+        if time.monotonic() > until:
+            raise Failure(f"{self.name}: speaks, but does not end")
+        return self._next_line(min(until, deadline(timeout_s)), f"silent for {patient(timeout_s)} s, or too late")
+
+    def _next_line(self, until, complaint):
         with self._changed:
             while self._mark >= len(self.lines):
                 if self._ended:
                     return None
                 left = until - time.monotonic()
                 if left <= 0:
-                    raise Failure(f"{self.name}: silent for {timeout_s} s")
+                    raise Failure(f"{self.name}: {complaint}")
                 self._changed.wait(left)
             self._mark += 1
             return self.lines[self._mark - 1]
 
     def wait_line(self, matches, timeout_s, what):
         """Takes lines until one satisfies `matches`, and returns it."""
-        until = time.monotonic() + timeout_s
+        until = deadline(timeout_s)
         while True:
-            left = until - time.monotonic()
-            if left <= 0:
-                raise Failure(f"{self.name}: no {what} within {timeout_s} s")
-            try:
-                line = self.next_line(left)
-            except Failure:
-                raise Failure(f"{self.name}: no {what} within {timeout_s} s") from None
+            line = self._next_line(until, f"no {what} within {patient(timeout_s)} s")
             if line is None:
                 raise Failure(f"{self.name}: ended (status {self.wait(5)}) before {what}")
             if matches(line):
@@ -96,10 +108,10 @@ class Process:
     def wait(self, timeout_s):
         """Its exit status, negative for a signal. Failure when it does not end in time."""
         try:
-            status = self.child.wait(timeout_s)
+            status = self.child.wait(patient(timeout_s))
         except subprocess.TimeoutExpired:
-            raise Failure(f"{self.name}: still running after {timeout_s} s") from None
-        self._reader.join(5)
+            raise Failure(f"{self.name}: still running after {patient(timeout_s)} s") from None
+        self._reader.join(patient(5))
         return status
 
     def end(self, grace_s=10):
@@ -107,7 +119,7 @@ class Process:
         if self.is_alive():
             self.child.terminate()
             try:
-                self.child.wait(grace_s)
+                self.child.wait(patient(grace_s))
             except subprocess.TimeoutExpired:
                 self.child.kill()
         return self.wait(10)

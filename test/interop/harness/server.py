@@ -1,12 +1,15 @@
 """The servers of a case: a keeper or a broker, by us or by Apache, started from the same configuration file."""
 
+import os
 import signal
 import time
 
-from . import places, probe
-from .process import Failure, Process
+from . import places, probe, zk
+from .process import Failure, Process, patient
 
-START_S = 40
+START_S = 120  # A JVM takes ten times as long where ten want the processor.
+# The ZooKeeper that Kafka 3.9 brings along is a 3.8.
+APACHE_JARS = {"apache": "zookeeper", "apache38": "kafka3"}
 STOP_S = 30
 
 
@@ -26,20 +29,29 @@ class Server:
         self._command = command
         self._answers = answers
         self._starts = 0
+        self.keeps_config = False  # It writes its configuration itself, once it has it.
 
     def start(self):
         """Starts it and returns when it answers."""
-        self.config.write_text("".join(f"{key}={value}\n" for key, value in self.settings.items()))
+        return self.launch().wait_answer()
+
+    def launch(self):
+        """Starts it."""
+        if not (self.keeps_config and self.config.exists()):
+            self.config.write_text("".join(f"{key}={value}\n" for key, value in self.settings.items()))
         self._starts += 1
         self.process = Process([*self._command, self.config], self.directory, f"{self.name}-{self._starts}")
         self.case.own(self.process)
+        return self
+
+    def wait_answer(self):
         started = time.monotonic()
         while not self._answers(self.port):
             if not self.process.is_alive():
                 raise Failure(f"{self.name} ({self.kind}) ended at start with status {self.process.wait(5)}: "
                               f"see {self.process.path.with_suffix('.err')}")
-            if time.monotonic() - started > START_S:
-                raise Failure(f"{self.name} ({self.kind}) does not answer on {self.address} after {START_S} s")
+            if time.monotonic() - started > patient(START_S):
+                raise Failure(f"{self.name} ({self.kind}) does not answer on {self.address} after {patient(START_S)} s")
             time.sleep(0.02)
         self.case.say(f"{self.name} ({self.kind}) answers on {self.address} "
                       f"after {time.monotonic() - started:.2f} s")
@@ -59,8 +71,9 @@ class Server:
         self.case.say(f"{self.name} killed")
 
     def freeze(self):
-        """SIGSTOP: it stands still, and its connections stay open."""
+        """SIGSTOP: it stands still when this returns, and its connections stay open."""
         self.process.child.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.child.pid, os.WSTOPPED)  # A thread may run on for a while, without a processor for the signal.
         self.case.say(f"{self.name} frozen")
 
     def thaw(self):
@@ -89,10 +102,11 @@ def on_small_disk(command, directory, mib):
     return ["unshare", "-rm", "sh", "-c", mount, directory, *command]
 
 
-def keeper(case, kind, name, directory, port, data=None, disk_mib=None, properties=None, doors=False, **settings):
-    """A keeper of `kind` (rookery or apache) on a data directory, its own by default.
+def keeper(case, kind, name, directory, port, data=None, disk_mib=None, properties=None, doors=False, logs=None, **settings):
+    """A keeper of `kind` (rookery, apache or apache38) on a data directory, its own by default.
 
     properties: what Apache's takes as system properties of Java.
+    logs: how much Apache's says, by the name of a configuration in jars/; warnings, by default.
     doors: Apache's gets what its AdminServer and its page for Prometheus need.
     """
     config = {
@@ -101,7 +115,7 @@ def keeper(case, kind, name, directory, port, data=None, disk_mib=None, properti
         "clientPort": port,
         "clientPortAddress": "127.0.0.1",
         "maxClientCnxns": 0,
-        "maxSessionTimeout": 40000,
+        "maxSessionTimeout": zk.SESSION_MS,
         "admin.enableServer": "false",
         "4lw.commands.whitelist": "*",
         **{key.replace("__", "."): value for key, value in settings.items()},
@@ -110,17 +124,20 @@ def keeper(case, kind, name, directory, port, data=None, disk_mib=None, properti
     if kind == "rookery":
         command = [places.rookery(), "keeper"]
     else:
-        command = places.java("zookeeper", "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+        command = places.java(APACHE_JARS[kind], "org.apache.zookeeper.server.quorum.QuorumPeerMain",
                               properties=[f"-D{key}={value}" for key, value in (properties or {}).items()],
-                              classes=places.class_path("zookeeper_admin") if doors else None)
+                              classes=places.class_path("zookeeper_admin") if doors else None, logs=logs)
     directory.mkdir(parents=True, exist_ok=True)
     if disk_mib is not None:
         command = on_small_disk(command, directory / "data", disk_mib)
     return Server(case, kind, name, directory, port, "zoo.cfg", config, command, probe.keeper_answers)
 
 
-def broker(case, kind, name, directory, port, zookeeper, broker_id=0, disk_mib=None, **settings):
-    """A broker of `kind` (rookery or apache) on the keeper that answers at `zookeeper`."""
+def broker(case, kind, name, directory, port, zookeeper, broker_id=0, disk_mib=None, properties=(), logs=None, **settings):
+    """A broker of `kind` (rookery or apache) on the keeper that answers at `zookeeper`.
+
+    properties: what the JVM of Apache's is told beside; logs: how much it says, by the name of a configuration in jars/.
+    """
     config = {
         "broker.id": broker_id,
         "listeners": f"PLAINTEXT://127.0.0.1:{port}",
@@ -137,7 +154,7 @@ def broker(case, kind, name, directory, port, zookeeper, broker_id=0, disk_mib=N
     if kind == "rookery":
         command = [places.rookery(), "broker"]
     else:
-        command = places.java("kafka3", "kafka.Kafka")
+        command = places.java("kafka3", "kafka.Kafka", properties=properties, logs=logs)
     directory.mkdir(parents=True, exist_ok=True)
     if disk_mib is not None:
         command = on_small_disk(command, directory / "journals", disk_mib)

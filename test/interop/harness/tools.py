@@ -15,6 +15,9 @@ CLASSES = {
     "versions": "kafka.admin.BrokerApiVersionsCommand",
     "cluster": "kafka.tools.ClusterTool",
     "offsets": "org.apache.kafka.tools.GetOffsetShell",
+    "reassign": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+    "elect": "org.apache.kafka.tools.LeaderElectionCommand",
+    "log-dirs": "org.apache.kafka.tools.LogDirsCommand",
     "console-producer": "kafka.tools.ConsoleProducer",
     "console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
     "producer-perf": "org.apache.kafka.tools.ProducerPerformance",
@@ -35,18 +38,30 @@ OPTIONS_4 = {"reader": "--reader-property", "formatter": "--formatter-property",
 OPTIONS = {"reader": "--property", "formatter": "--property", "consumer": "--consumer-property"}
 
 
+# Tools that give up a request, or ask once more for what may have been done, after less than a machine may stand still; by which option
+# they are told these limits.
+PATIENT = {**dict.fromkeys(("topics", "groups", "configs", "offsets", "reassign", "log-dirs"), "--command-config"), "elect": "--admin.config"}
+PATIENT_4 = {**PATIENT, "elect": "--command-config"}
+LIMITS = "request.timeout.ms=60000\ndefault.api.timeout.ms=180000\n"
+MORE = {"groups": ("--timeout", "180000")}
+
+
 class Tools:
     def __init__(self, t, release, broker):
         self.t, self.release, self.broker = t, release, broker
         self.classes = CLASSES if release == "kafka3" else {**CLASSES, **CLASSES_4}
         self.options = OPTIONS if release == "kafka3" else OPTIONS_4
+        self.patient = PATIENT if release == "kafka3" else PATIENT_4
+        self.limits = t.directory / "tools.properties"
+        self.limits.write_text(LIMITS)
 
     def command(self, tool, *words):
         return self.t.java(self.release, self.classes[tool], *words)
 
     def at(self, tool, *words):
         """The command line of a tool that is told the broker by --bootstrap-server."""
-        return self.command(tool, "--bootstrap-server", self.broker.address, *words)
+        limits = (self.patient[tool], self.limits) if tool in self.patient else ()
+        return self.command(tool, "--bootstrap-server", self.broker.address, *limits, *MORE.get(tool, ()), *words)
 
     def run(self, tool, *words, status=0, feed=None):
         return "\n".join(self.t.run(self.at(tool, *words), tool, WAIT_S, status, feed=feed))
@@ -75,7 +90,8 @@ def reader(tools, topic, group, *words):
     shown = [f"print.{what}=true" for what in ("partition", "offset", "headers", "key")]
     properties = [word for name in shown for word in (tools.options["formatter"], name)]
     return tools.at("console-consumer", "--topic", topic, "--group", group, "--from-beginning", *properties,
-                    tools.options["consumer"], "heartbeat.interval.ms=300", *words)
+                    tools.options["consumer"], "heartbeat.interval.ms=300",
+                    tools.options["consumer"], "session.timeout.ms=120000", *words)
 
 
 def topics(t, tools):
@@ -176,8 +192,7 @@ def held(tools):
 
 def described(t, tools, total):
     t.check("readers" in tools.run("groups", "--list").split(), "groups: list")
-    text = tools.run("groups", "--list", "--state")
-    t.check(re.search(r"readers\s+Stable", text), "groups: its state in the list", text)
+    t.wait_until(lambda: re.search(r"readers\s+Stable", tools.run("groups", "--list", "--state")), "groups: its state in the list", WAIT_S)
     text = tools.run("groups", "--describe", "--group", "readers", "--state")
     t.check(re.search(r"range\s+Stable\s+\d", text), "groups: state and assignor", text)
 

@@ -3,7 +3,8 @@
 Run by the Python that has kazoo:
 
     tree.py write ADDRESS SEED COUNT     makes COUNT changes below /tree, of every kind
-    tree.py hold ADDRESS                 holds ephemeral nodes below /held until its input ends; then just dies
+    tree.py hold ADDRESS PATH SECONDS    holds ephemeral nodes below PATH until its input ends; then just dies: its
+                                         session ends SECONDS later
     tree.py dump ADDRESS                 a line for each znode: path, data, every field of its stat, its access list
 """
 
@@ -15,6 +16,7 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException, NoNodeError
 from kazoo.security import make_acl, make_digest_acl
 
+SESSION_S = 300.0  # Longer than a machine stands still.
 ACLS = (
     None,
     [make_acl("world", "anyone", all=True)],
@@ -23,9 +25,9 @@ ACLS = (
 )
 
 
-def connect(address, timeout=30.0):
+def connect(address, timeout=SESSION_S):
     client = KazooClient(hosts=address, timeout=timeout)
-    client.start(timeout=30)
+    client.start(timeout=120)
     client.add_auth("digest", "ada:lovelace")
     return client
 
@@ -86,11 +88,11 @@ def write(address, seed, count):
     client.close()
 
 
-def hold(address):
-    client = connect(address, timeout=30.0)
-    client.ensure_path("/held")
+def hold(address, path, seconds):
+    client = connect(address, timeout=float(seconds))
+    client.ensure_path(path)
     for number in range(5):
-        client.create(f"/held/e{number}", b"held", ephemeral=True)
+        client.create(f"{path}/e{number}", b"held", ephemeral=True)
     print("holding", flush=True)
     sys.stdin.readline()
     os._exit(0)

@@ -4,6 +4,8 @@ import struct
 
 PASSWORD = bytes(16)
 TIMEOUT_MS = 60000
+# Of a client that is to live, whether it pings or not: longer than a machine stands still.
+SESSION_MS = 300_000
 
 OPS = {"create": 1, "delete": 2, "exists": 3, "getData": 4, "setData": 5, "getACL": 6, "setACL": 7, "getChildren": 8,
        "sync": 9, "ping": 11, "getChildren2": 12, "check": 13, "multi": 14, "create2": 15, "reconfig": 16,
@@ -55,3 +57,24 @@ def multi(*parts):
 
 def create_body(path, flags=0, data=b"", entries=OPEN):
     return S(path) + B(data) + entries + I(flags)
+
+
+class JavaRandom:
+    """The generator from which Apache draws passwords: they follow from the session's id."""
+
+    def __init__(self, seed):
+        self.seed = (seed ^ 0x5DEECE66D) & ((1 << 48) - 1)
+
+    def next_int(self):
+        self.seed = (self.seed * 0x5DEECE66D + 0xB) & ((1 << 48) - 1)
+        return self.seed >> 16
+
+    def bytes(self, count):
+        out = b""
+        while len(out) < count:
+            out += (self.next_int() & 0xFFFFFFFF).to_bytes(4, "little")
+        return out[:count]
+
+
+def password_of(session):
+    return JavaRandom(session ^ 0xB3415C00).bytes(16)

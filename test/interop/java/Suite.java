@@ -1,15 +1,14 @@
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
 
-import java.io.IOException;
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
 import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.HashSet;
-import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import org.junit.platform.engine.DiscoverySelector;
 import org.junit.platform.engine.FilterResult;
 import org.junit.platform.engine.TestDescriptor;
 import org.junit.platform.engine.TestExecutionResult;
@@ -24,7 +23,7 @@ import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
 import org.junit.platform.launcher.core.LauncherFactory;
 
 /**
- * Runs somebody's JUnit classes: Suite RESULTS SKIPS CLASS...
+ * Runs somebody's JUnit classes: Suite RESULTS SKIPS. Each line of its input names one; it says when that is done.
  *
  * <p>SKIPS names methods that are not run, CLASS#METHOD on a line each. RESULTS gets a line for each method that there is
  * and for each test that ran: a word (known, pass, fail, skip), CLASS#METHOD, and what was wrong, with tabs between them.
@@ -40,17 +39,18 @@ public final class Suite {
 
     public static void main(String[] arguments) throws Exception {
         Set<String> skips = new HashSet<>(Files.readAllLines(Path.of(arguments[1])));
-        List<DiscoverySelector> selected = new ArrayList<>();
-        for (int index = 2; index < arguments.length; index++) {
-            selected.add(selectClass(arguments[index]));
-        }
+        BufferedReader classes = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         try (PrintWriter results = new PrintWriter(Files.newBufferedWriter(Path.of(arguments[0])))) {
-            new Suite(results).run(selected, skips);
+            Suite suite = new Suite(results);
+            for (String name = classes.readLine(); name != null; name = classes.readLine()) {
+                suite.run(name, skips);
+                System.out.println("\nsuite: " + name + " is done");
+            }
         }
         System.exit(0); // Some tests leave threads behind.
     }
 
-    private void run(List<DiscoverySelector> selected, Set<String> skips) throws IOException {
+    private void run(String type, Set<String> skips) {
         PostDiscoveryFilter filter = test -> {
             String name = name(test.getSource());
             if (test.getSource().orElse(null) instanceof MethodSource) {
@@ -59,9 +59,9 @@ public final class Suite {
             return FilterResult.includedIf(!skips.contains(name));
         };
         LauncherDiscoveryRequest request = LauncherDiscoveryRequestBuilder.request()
-                .selectors(selected)
+                .selectors(selectClass(type))
                 .filters(filter)
-                .configurationParameter("junit.jupiter.execution.timeout.testable.method.default", "90 s")
+                .configurationParameter("junit.jupiter.execution.timeout.testable.method.default", "300 s")
                 .build();
         LauncherFactory.create().execute(request, new Listener());
     }

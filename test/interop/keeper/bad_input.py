@@ -4,6 +4,8 @@ difference in docs/compatibility.md; after each, the server serves others."""
 import socket
 import struct
 
+from harness.framed import Framed
+
 MAXBUFFER = 1048575
 OK, NO_NODE, NO_AUTH, BAD_VERSION, NODE_EXISTS, NOT_EMPTY = 0, -101, -102, -103, -110, -111
 NO_CHILDREN_FOR_EPHEMERALS, INVALID_ACL, AUTH_FAILED = -108, -114, -115
@@ -37,43 +39,10 @@ def frame(payload):
     return struct.pack(">i", len(payload)) + payload
 
 
-class Peer:
-    """A connection by hand."""
-
-    def __init__(self, port, timeout_s=10):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout_s)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+class Peer(Framed):
+    def __init__(self, port, timeout_s=60):
+        super().__init__(port, timeout_s)
         self.xid = 0
-
-    def send(self, data):
-        try:
-            self.socket.sendall(data)
-        except OSError:
-            pass
-
-    def take(self, size):
-        data = b""
-        while len(data) < size:
-            try:
-                part = self.socket.recv(size - len(data))
-            except ConnectionError:
-                return None
-            if not part:
-                return None
-            data += part
-        return data
-
-    def receive(self):
-        """A frame's payload, or None: closed."""
-        head = self.take(4)
-        return None if head is None else self.take(struct.unpack(">i", head)[0])
-
-    def is_closed(self):
-        """Whether the server closes without another byte."""
-        try:
-            return self.socket.recv(1) == b""
-        except ConnectionError:
-            return True
 
     def connect(self, timeout_ms=6000, session=0, password=b"\0" * 16, last_zxid=0, protocol=0, read_only=b"\0"):
         self.send(frame(struct.pack(">iqiq", protocol, last_zxid, timeout_ms, session) + text(password) + read_only))
@@ -97,12 +66,9 @@ class Peer:
         self.body = reply[16:]
         return code
 
-    def close(self):
-        self.socket.close()
-
 
 def case(t):
-    keeper = t.keeper(tickTime=2000)
+    keeper = t.keeper(tickTime=2000, maxSessionTimeout=40000)
     port = keeper.port
 
     def fresh():
@@ -118,7 +84,7 @@ def case(t):
 
     def raw(name, data, shut=False):
         """Bytes on a fresh connection; the server closes."""
-        peer = Peer(port, timeout_s=20)
+        peer = Peer(port)
         peer.send(data)
         if shut:
             peer.socket.shutdown(socket.SHUT_WR)

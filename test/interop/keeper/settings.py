@@ -5,17 +5,24 @@ What Apache takes as a system property only is given to it so, and to ours as a 
 import base64
 import hashlib
 import struct
+import time
+import zlib
 
-from harness.link import (CLOSE, CREATE, EXISTS, GET, GET_ACL, MULTI, PING, SET, SET_ACL, WHO_AM_I, Link, acl, create,
-                          multi, opened, set_acl, set_data, text, versioned, word)
+from harness.link import (CLOSE, CREATE, CREATE_TTL, EXISTS, GET, GET_ACL, MULTI, PING, SET, SET_ACL, WHO_AM_I, Link, acl, create,
+                          create_ttl, multi, opened, set_acl, set_data, text, versioned, word)
+from harness.process import deadline
+
+OK, THROTTLED, SEQUENTIAL = 0, -127, 2
 
 SCENES = []
 
 
-def scene(properties=(), **settings):
-    """A function of a port that returns what it saw, with the settings it is about."""
+def scene(properties=(), log=(), **settings):
+    """A function of a port that returns what it saw, with the settings it is about.
+
+    log: the transactions that the server finds, each a body of a create of today and who is its session."""
     def add(function):
-        SCENES.append((function.__name__, dict(properties), settings, function))
+        SCENES.append((function.__name__, dict(properties), log, settings, function))
         return function
     return add
 
@@ -38,6 +45,22 @@ def acls(link, path):
         found.append((perms, scheme, body[at + 4:at + 4 + size].decode()))
         at += 4 + size
     return found
+
+
+# What a server alone refuses.
+
+RECONFIG = text("") + text("") + text("server.1=a:1:2") + struct.pack(">q", -1)
+
+
+@scene()
+def reconfig_is_disabled(port):
+    return [opened(port).ask(16, RECONFIG)]
+
+
+@scene(reconfigEnabled="true")
+def reconfig_needs_an_ensemble(port):
+    link = opened(port)
+    return [link.ask(16, RECONFIG), link.ask(16, text(""))]
 
 
 # Sizes.
@@ -110,11 +133,14 @@ def everything_is_answered_in_order_behind_the_gate(port):
 
 @scene(request_throttle_max_requests=1, throttled_op_wait_time=1)
 def what_waits_too_long_is_throttled(port):
-    """How many is a matter of the disk: some are done, and with a thousand some are not."""
+    """How many is a matter of the disk and of the machine: of many at once some are not done, and one alone is, sooner or later."""
     link = opened(port)
-    for count in range(2000):
-        link.request(CREATE, create(f"/n{count}", b"x" * 500))
-    codes = {link.reply()[0] for _ in range(2000)}
+    codes, until = set(), deadline(20)
+    while codes != {OK, THROTTLED} and time.monotonic() < until:
+        for count in (2000, 1):
+            for _ in range(count):
+                link.request(CREATE, create("/n-", b"x" * 500, SEQUENTIAL))
+            codes |= {link.reply()[0] for _ in range(count)}
     link.request(PING, xid=-2)
     return [sorted(codes), link.reply()[0], link.ask(CLOSE)]
 
@@ -141,7 +167,7 @@ def sessions_by_weight(port):
     return [again.connect(), Link(port).connect()]
 
 
-@scene(nio__sessionlessCnxnTimeout=300)
+@scene(nio__sessionlessCnxnTimeout=5000)
 def a_connection_without_a_session(port):
     return [Link(port).is_closed(), opened(port).ask(EXISTS, text("/") + b"\0")]
 
@@ -279,12 +305,60 @@ def quotas_that_are_not_enforced(port):
             link.ask(CREATE, create("/zookeeper/quota/q/zookeeper_stats")), link.ask(CREATE, create("/q/a", b"12"))]
 
 
+# Znodes with a time to live as 3.5.3 wrote them: their owner is the time with the highest bit set.
+
+def old_ttl(path, owner):
+    """A create of an ephemeral znode, by a session that is none."""
+    return text(path) + text("") + acl((31, "world", "anyone")) + b"\1" + struct.pack(">i", 1), owner
+
+
+def is_gone(link, path):
+    """Waits until it is."""
+    link.request(EXISTS, text(path) + b"\1")
+    if link.reply()[0] == 0:
+        link.receive()
+    return link.ask(EXISTS, text(path) + b"\0")
+
+
+OLD_LOG = (old_ttl("/short", 1 << 63 | 1), old_ttl("/long", 1 << 63 | 1 << 39), old_ttl("/cut", 1 << 63 | 1 << 59 | 1 << 40 | 1))
+
+
+@scene(properties={"znode.container.checkIntervalMs": 100}, log=OLD_LOG, snapshot__trust__empty="true",
+       extendedTypesEnabled="true", emulate353TTLNodes="true")
+def ttl_of_353(port):
+    link = opened(port)
+    seen = [is_gone(link, "/short"), is_gone(link, "/cut")]
+    link.request(EXISTS, text("/long") + b"\0")
+    code, body = link.reply()
+    return seen + [code, body[44:52], link.ask(CREATE, create("/long/child")), link.ask(CREATE_TTL, create_ttl("/t", 1 << 40)),
+                   link.ask(CREATE_TTL, create_ttl("/t", (1 << 40) - 1)), link.ask(CREATE, create("/t/child"))]
+
+
+@scene(log=OLD_LOG, snapshot__trust__empty="true", extendedTypesEnabled="true")
+def ttl_of_353_that_nobody_asks_for(port):
+    return [opened(port).ask(EXISTS, text(path) + b"\0") for path in ("/short", "/long", "/cut")]
+
+
+def write_log(directory, log):
+    """The transactions as the first file of a server that has no snapshot."""
+    if not log:
+        return
+    directory.mkdir(parents=True)
+    records = b""
+    for zxid, (body, session) in enumerate(log, 1):
+        entry = struct.pack(">Qiqqi", session, 0, zxid, 1, CREATE) + body
+        records += struct.pack(">qi", zlib.adler32(entry), len(entry)) + entry + b"B"
+    (directory / "log.1").write_bytes(b"ZKLG" + struct.pack(">iq", 2, 0) + records)
+
+
 def normal(properties, settings):
     return {**{key.replace(".", "__"): value for key, value in properties.items()}, **settings}
 
 
 def case(t):
-    for name, properties, settings, probe in SCENES:
+    for name, properties, log, settings, probe in SCENES:
+        for side in ("apache", "keeper"):
+            write_log(t.directory / f"{side}-{name}" / "data" / "version-2", log)
         apache = t.keeper(kind="apache", name=f"apache-{name}", properties=properties, **settings)
         if t.target == "apache":
             ours = t.keeper(name=f"keeper-{name}", properties=properties, **settings)

@@ -9,9 +9,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { frame_bytes_max = 1 << 20, arena_bytes = 1 << 20 };
+enum { frame_bytes_max = 1 << 20, arena_bytes = 1 << 20, patience_s = 80 };
 
 static int handle = -1;
 static uint16_t port;
@@ -29,7 +30,7 @@ static alignas(16) uint8_t keep_memory[1 << 22];
 static void dial(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    const struct timeval patience = {.tv_sec = 20};
+    const struct timeval patience = {.tv_sec = patience_s};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     handle = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(handle, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -118,6 +119,63 @@ static void every(const char *name, int key, int low, int high, const void *body
         ask(name, key, version, body);
 }
 
+/* ---- what is waited for ---- */
+
+static const void *ask_quietly(int key, int version, const void *body)
+{
+    fflush(stdout);
+    const int saved = dup(1);
+    FILE *null = freopen("/dev/null", "w", stdout);
+    (void)null;
+    const void *reply = ask("", key, version, body);
+    fflush(stdout);
+    dup2(saved, 1);
+    close(saved);
+    return reply;
+}
+
+static void await(bool (*is_so)(void))
+{
+    const time_t began = time(NULL);
+    while (!is_so() && time(NULL) - began < patience_s)
+        usleep(20000);
+}
+
+static bool are_topics_led(void)
+{
+    struct kafka_metadata_request body = {.topics.count = -1};
+    const struct kafka_metadata_reply *reply = ask_quietly(3, 5, &body);
+    if (reply == NULL || reply->topics.count == 0)
+        return false;
+    for (int32_t i = 0; i < reply->topics.count; i++)
+        for (int32_t j = 0; j < reply->topics.items[i].partitions.count; j++)
+            if (reply->topics.items[i].partitions.items[j].error_code != 0)
+                return false;
+    return true;
+}
+
+static bool is_setting_known(void)
+{
+    struct kafka_describe_configs_request body = {0};
+    ONE(body.resources, {.resource_type = 2, .resource_name = S("a")});
+    ONE(body.resources.items[0].configuration_keys, S("retention.ms"));
+    const struct kafka_describe_configs_reply *reply = ask_quietly(32, 1, &body);
+    return reply != NULL && reply->results.items[0].configs.count == 1
+        && slice_equal_text(reply->results.items[0].configs.items[0].value, "100000");
+}
+
+/* Who coordinates the group is known, and has loaded it. */
+static bool is_group_served(void)
+{
+    const struct kafka_find_coordinator_request find = {.key = S("g")};
+    const struct kafka_find_coordinator_reply *found = ask_quietly(10, 3, &find);
+    if (found == NULL || found->error_code != 0)
+        return false;
+    const struct kafka_heartbeat_request beat = {.group_id = S("g"), .member_id = S("x")};
+    const struct kafka_heartbeat_reply *heard = ask_quietly(12, 0, &beat);
+    return heard != NULL && (heard->error_code < 14 || heard->error_code > 16);
+}
+
 /* ---- questions ---- */
 
 static const char long_name[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
@@ -140,7 +198,7 @@ static void about_topics(void)
     struct kafka_create_topics_request_topics t = {
         .name = S("a"), .num_partitions = 2, .replication_factor = 1};
     create("create", 7, 7, t, false);
-    usleep(500000);
+    await(are_topics_led);
     create("again", 0, 7, t, false);
     create("validate-existing", 1, 7, t, true);
     t.name = S("b");
@@ -215,7 +273,7 @@ static void metadata(const char *name, int low, int high, struct slice topic, bo
 static void about_metadata(void)
 {
     struct kafka_metadata_request body = {.allow_auto_topic_creation = false};
-    usleep(300000);
+    await(are_topics_led);
     metadata("topic a", 0, 12, S("a"), true);
     body.topics.count = -1;
     every("all", 3, 1, 12, &body);
@@ -340,7 +398,7 @@ static void about_configs(void)
     incremental("append", 2, S("a"), S("cleanup.policy"), 2, S("compact"), true);
     incremental("append bad", 2, S("a"), S("cleanup.policy"), 2, S("nope"), true);
     incremental("set", 2, S("a"), S("retention.ms"), 0, S("100000"), false);
-    usleep(300000);
+    await(is_setting_known);
     describe("set topic", 0, 4, 2, S("a"), S("retention.ms"));
     incremental("delete", 2, S("a"), S("retention.ms"), 1, SLICE_NULL, false);
     incremental("delete twice", 2, S("a"), S("retention.ms"), 1, SLICE_NULL, false);
@@ -456,20 +514,7 @@ static void about_groups(void)
 {
     struct kafka_find_coordinator_request find = {.key = S("g")};
     ONE(find.coordinator_keys, S("g"));
-    for (int i = 0; i < 20; i++) {
-        const struct kafka_find_coordinator_reply *reply;
-        int saved = dup(1);
-        FILE *null = freopen("/dev/null", "w", stdout);
-        (void)null;
-        reply = ask("warm up", 10, 3, &find);
-        fflush(stdout);
-        dup2(saved, 1);
-        close(saved);
-        if (reply != NULL && reply->error_code == 0)
-            break;
-        usleep(300000);
-    }
-    usleep(1000000);
+    await(is_group_served);
     every("group", 10, 0, 6, &find);
     find.key_type = 7;
     every("type 7", 10, 1, 6, &find);

@@ -32,6 +32,8 @@ public final class Client {
     private static Properties properties(String bootstrap) {
         Properties properties = new Properties();
         properties.put("bootstrap.servers", bootstrap);
+        properties.put("request.timeout.ms", "60000"); // Longer than a machine stands still.
+        properties.put("default.api.timeout.ms", "180000");
         return properties;
     }
 
@@ -102,6 +104,7 @@ public final class Client {
         properties.put("auto.offset.reset", "earliest");
         properties.put("enable.auto.commit", "false");
         properties.put("heartbeat.interval.ms", "300");
+        properties.put("session.timeout.ms", "120000");
         Thread watcher = new Thread(() -> {
             try {
                 new BufferedReader(new InputStreamReader(System.in)).readLine();

@@ -16,7 +16,7 @@ from broker.bad_input import INVALID_RECORD, MESSAGE_TOO_LARGE, NONE, Peer, crc3
 
 ADDRESS, TARGET = sys.argv[1:3]
 LIST_OFFSETS = 2
-BASE_MS = 1700000000000
+BASE_MS = int(time.time() - 7200) * 1000  # Not for retention to take, and all of it before now.
 MAX_TIMESTAMP = -3
 UNKNOWN_SERVER_ERROR = -1
 
@@ -122,7 +122,7 @@ def main():
                          NewTopic("plain", 1, 1), NewTopic("timed", 1, 1)])
     peer = Peer(int(ADDRESS.split(":")[1]), timeout_s=30)
     for topic in ("compacted", "plain", "timed"):
-        until = time.monotonic() + 20
+        until = time.monotonic() + 80
         while peer.produce(batch("gzip", [record(0)], base_ms=1000), topic) != NONE and time.monotonic() < until:
             time.sleep(0.05)
     about_content(peer, "compacted")

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 def create(bootstrap, topic, partitions):
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for future in admin.create_topics([NewTopic(topic, int(partitions), 1)]).values():
-        future.result(30)
+        future.result(120)
 
 
 def produce(bootstrap, topic, codecs, first, count):
@@ -25,7 +25,7 @@ def produce(bootstrap, topic, codecs, first, count):
                              on_delivery=lambda error, message: failed.append(error) if error else None)
             producer.poll(0)
             number += 1
-        if producer.flush(60) or failed:
+        if producer.flush(120) or failed:
             raise SystemExit(f"not written: {len(producer)} left, {failed[:3]}")
 
 
@@ -33,7 +33,7 @@ def member(bootstrap, topic, group):
     stopping = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.readline(), stopping.set()), daemon=True).start()
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest",
-                         "enable.auto.commit": False, "heartbeat.interval.ms": 300,
+                         "enable.auto.commit": False, "heartbeat.interval.ms": 300, "session.timeout.ms": 120000,
                          "topic.metadata.refresh.interval.ms": 2000})
 
     def assigned(_, partitions):

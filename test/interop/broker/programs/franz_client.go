@@ -45,7 +45,7 @@ func create(bootstrap, topic string, partitions int) {
 	wanted := kmsg.NewCreateTopicsRequestTopic()
 	wanted.Topic, wanted.NumPartitions, wanted.ReplicationFactor = topic, int32(partitions), 1
 	request := kmsg.NewCreateTopicsRequest()
-	request.TimeoutMillis = 30000
+	request.TimeoutMillis = 120000
 	request.Topics = append(request.Topics, wanted)
 	reply, err := request.RequestWith(background, client)
 	must(err)
@@ -121,7 +121,7 @@ func member(bootstrap, topic, group string) {
 	}
 	client := open(bootstrap, kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
-		kgo.HeartbeatInterval(300*time.Millisecond),
+		kgo.HeartbeatInterval(300*time.Millisecond), kgo.SessionTimeout(120*time.Second),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, new map[string][]int32) { change(new[topic], true) }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, old map[string][]int32) { change(old[topic], false) }),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, old map[string][]int32) { change(old[topic], false) }))

@@ -24,9 +24,9 @@ def produce(bootstrap, topic, codecs, first, count):
             headers = [("number", str(number).encode()), ("codec", codec.encode()), ("bytes", b"\x00\xff")]
             sent.append(producer.send(topic, key=f"key-{number}".encode(), value=value, headers=headers))
             number += 1
-        producer.flush(60)
+        producer.flush(120)
         for future in sent:
-            future.get(30)
+            future.get(120)
         producer.close()
 
 
@@ -42,7 +42,8 @@ def member(bootstrap, topic, group):
     stopping = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.readline(), stopping.set()), daemon=True).start()
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=group, auto_offset_reset="earliest",
-                             enable_auto_commit=False, heartbeat_interval_ms=300, max_poll_records=2000)
+                             enable_auto_commit=False, heartbeat_interval_ms=300, session_timeout_ms=120000,
+                             max_poll_records=2000)
     consumer.subscribe([topic], listener=Listener())
     while not stopping.is_set():
         batches = consumer.poll(timeout_ms=100)

@@ -61,11 +61,16 @@ function addCodecs() {
   });
 }
 
+// Longer than a machine stands still.
+const PATIENT_MS = 120000;
+
 function open(bootstrap) {
   return new Kafka({
     clientId: 'interop',
     brokers: [bootstrap],
     logLevel: logLevel.ERROR,
+    connectionTimeout: PATIENT_MS,
+    requestTimeout: PATIENT_MS,
     retry: { initialRetryTime: 100, retries: 30, maxRetryTime: 1000 },
   });
 }
@@ -73,7 +78,7 @@ function open(bootstrap) {
 async function create(bootstrap, topic, partitions) {
   const admin = open(bootstrap).admin();
   await admin.connect();
-  await admin.createTopics({ topics: [{ topic, numPartitions: Number(partitions) }], waitForLeaders: true });
+  await admin.createTopics({ topics: [{ topic, numPartitions: Number(partitions) }], waitForLeaders: true, timeout: PATIENT_MS });
   await admin.disconnect();
 }
 
@@ -106,7 +111,7 @@ async function member(bootstrap, topic, groupId) {
   const consumer = open(bootstrap).consumer({
     groupId,
     heartbeatInterval: 300,
-    sessionTimeout: 6000,
+    sessionTimeout: PATIENT_MS,
     maxWaitTimeInMs: 300,
   });
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {

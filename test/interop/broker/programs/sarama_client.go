@@ -17,6 +17,9 @@ import (
 	"github.com/IBM/sarama"
 )
 
+// Longer than a machine stands still.
+const patient = 120 * time.Second
+
 func must(err error) {
 	if err != nil {
 		log.Fatal(err)
@@ -33,6 +36,9 @@ func settings() *sarama.Config {
 	config := sarama.NewConfig()
 	config.Version = sarama.V3_9_0_0
 	config.Metadata.Retry.Max = 50
+	config.Producer.Retry.Max = 50
+	config.Net.DialTimeout, config.Net.ReadTimeout, config.Net.WriteTimeout = patient, patient, patient
+	config.Admin.Timeout, config.Producer.Timeout = patient, patient
 	return config
 }
 
@@ -160,6 +166,7 @@ func member(bootstrap, topic, name string) {
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	config.Consumer.Offsets.AutoCommit.Enable = false
 	config.Consumer.Group.Heartbeat.Interval = 300 * time.Millisecond
+	config.Consumer.Group.Session.Timeout = patient
 	config.Consumer.Group.Rebalance.Retry.Max = 100
 	config.Consumer.Group.Rebalance.Retry.Backoff = 200 * time.Millisecond
 	group, err := sarama.NewConsumerGroup([]string{bootstrap}, name, config)

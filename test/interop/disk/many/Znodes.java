@@ -38,16 +38,17 @@ import org.apache.zookeeper.data.Stat;
  */
 public class Znodes {
     private static final int WINDOW = 1000;
+    private static final int SESSION_MS = 300_000; // Longer than a machine stands still.
     private static final long TTL_MS = 3_600_000;
 
     private static ZooKeeper connect(String address, boolean isSuper) throws Exception {
         CountDownLatch connected = new CountDownLatch(1);
-        ZooKeeper keeper = new ZooKeeper(address, 30000, event -> {
+        ZooKeeper keeper = new ZooKeeper(address, SESSION_MS, event -> {
             if (event.getState() == Watcher.Event.KeeperState.SyncConnected) {
                 connected.countDown();
             }
         });
-        if (!connected.await(30, TimeUnit.SECONDS)) {
+        if (!connected.await(120, TimeUnit.SECONDS)) {
             throw new IllegalStateException("no connection");
         }
         keeper.addAuthInfo("digest", (isSuper ? "super:test" : "ada:lovelace").getBytes());

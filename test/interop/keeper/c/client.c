@@ -8,7 +8,8 @@
 #include <unistd.h>
 #include <zookeeper/zookeeper.h>
 
-#define WAIT_MS 20000
+#define WAIT_MS 120000
+#define SESSION_MS 300000 // Longer than a machine stands still.
 
 // What a watcher was told last, and how often.
 struct told {
@@ -285,15 +286,15 @@ int main(int count, char **arguments)
     address = arguments[1];
     zoo_set_debug_level(ZOO_LOG_LEVEL_ERROR);
     if (count > 3) {
-        zhandle_t *victim = connect_with(&session, 1500);
+        zhandle_t *victim = connect_with(&session, 12000);
         make(victim, arguments[3], "", ZOO_EPHEMERAL);
         printf("holding %s\n", arguments[3]);
         fflush(stdout);
         pause();
     }
-    zhandle_t *zk = connect_with(&session, 20000);
-    zhandle_t *other = connect_with(&other_session, 20000);
-    equal(zoo_recv_timeout(zk), 20000, "the session's timeout");
+    zhandle_t *zk = connect_with(&session, SESSION_MS);
+    zhandle_t *other = connect_with(&other_session, SESSION_MS);
+    equal(zoo_recv_timeout(zk), SESSION_MS, "the session's timeout");
     creates(zk);
     changes(zk);
     multis(zk);

@@ -45,7 +45,9 @@ import org.apache.zookeeper.CreateMode;
 
 /** Curator's recipes: one check a line, `ok WHAT` or `not ok WHAT: detail`. */
 public final class Recipes {
-    private static final int WAIT_S = 20;
+    private static final int WAIT_S = 120;
+    private static final int SESSION_MS = 300_000; // Longer than a machine stands still.
+    private static final int CONNECT_MS = 100_000;
     private static final BufferedReader IN = new BufferedReader(new InputStreamReader(System.in));
     private static final ExecutorService POOL = Executors.newCachedThreadPool(task -> {
         Thread thread = new Thread(task);
@@ -92,7 +94,7 @@ public final class Recipes {
     }
 
     private static CuratorFramework connect(String address) throws Exception {
-        CuratorFramework client = CuratorFrameworkFactory.newClient(address, 20_000, 10_000, new RetryForever(200));
+        CuratorFramework client = CuratorFrameworkFactory.newClient(address, SESSION_MS, CONNECT_MS, new RetryForever(200));
         client.start();
         isTrue(client.blockUntilConnected(WAIT_S, TimeUnit.SECONDS), "not connected");
         return client;

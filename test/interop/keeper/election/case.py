@@ -5,7 +5,7 @@ import subprocess
 
 from harness import places, probe, server
 
-SETTINGS = {"initLimit": 5, "syncLimit": 3, "tickTime": 500, "standaloneEnabled": "false"}
+SETTINGS = {"initLimit": 40, "syncLimit": 20, "tickTime": 500, "standaloneEnabled": "false"}
 
 
 class Ensemble:

@@ -42,7 +42,7 @@ static enum err start(int64_t self_id, struct slice self_address)
     if (io_resolve(shard.io, "127.0.0.1", self->addresses[0].election_port, &address) != 0)
         return ERR_NOT_FOUND;
     enum err err = elector_init(&elector, shard.io, shard.heap, shard.diag, options,
-                                (struct elector_handler){on_decided, NULL});
+                                (struct elector_handler){.on_decided = on_decided});
     if (err == ERR_OK)
         err = elector_listen(&elector, &address);
     if (err == ERR_OK)

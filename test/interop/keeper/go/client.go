@@ -16,7 +16,10 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-const wait = 20 * time.Second
+const (
+	wait           = 120 * time.Second
+	sessionTimeout = 300 * time.Second // Longer than a machine stands still.
+)
 
 var (
 	address = os.Args[1]
@@ -229,7 +232,7 @@ func restarted(c, other *zk.Conn, session <-chan zk.Event) {
 	check(c.SessionID() == id, "the same session", c.SessionID())
 	_, stat, err := c.Exists("/r/eph")
 	check(err == nil && stat.EphemeralOwner == id, "the ephemeral node is still ours", stat, err)
-	for i := 0; i < 100; i++ {
+	for i := 0; i < 600; i++ {
 		if _, err = other.Set("/r", []byte("after"), -1); err == nil {
 			break
 		}
@@ -241,13 +244,13 @@ func restarted(c, other *zk.Conn, session <-chan zk.Event) {
 
 func main() {
 	if len(os.Args) > 2 {
-		c, _ := connect(1500 * time.Millisecond)
+		c, _ := connect(12 * time.Second)
 		c.Create(os.Args[3], nil, zk.FlagEphemeral, open)
 		fmt.Println("holding " + os.Args[3])
 		select {}
 	}
-	c, session := connect(20 * time.Second)
-	other, _ := connect(20 * time.Second)
+	c, session := connect(sessionTimeout)
+	other, _ := connect(sessionTimeout)
 	operations(c)
 	multi(c)
 	watches(c, other)
@@ -259,6 +262,6 @@ func main() {
 	c.Close()
 	there, _, err := other.Exists("/r/eph")
 	check(err == nil && !there, "close takes the ephemeral node", err)
-	check(zk.FLWRuok([]string{address}, time.Second)[0], "ruok")
+	check(zk.FLWRuok([]string{address}, wait)[0], "ruok")
 	other.Close()
 }

@@ -4,9 +4,7 @@ One line is changed: their wait for a server asks srvr, and their parser of its 
 only, not those that Apache's 3.9 and ours print.
 """
 
-import re
-
-from harness import build, places, suite
+from harness import build, go_tests, places, suite
 
 WAIT = "_, ok := FLWSrvr(serverAddrs, time.Second)"
 WAIT_HERE = 'answer, _ := fourLetterWord(serverAddrs[0], "srvr", time.Second); ok := strings.Contains(string(answer), "Mode:")'
@@ -28,14 +26,6 @@ def server(t):
 def case(t):
     program = build.go_test_changed("github.com/go-zookeeper/zk", "server_help_test.go", WAIT, WAIT_HERE)
     table = suite.Table(places.HERE / "keeper/go_suite/tests")
-    found = [line for line in t.run([program, "-test.list", "."], "list") if line.startswith("Test")]
-    table.check_groups(t, found)
     environment = {"ZOOKEEPER_BIN_PATH": str(server(t)), "INTEROP_SERVER": str(places.rookery()), "TMPDIR": str(t.directory)}
-    wanted = "^(" + "|".join(table.counts) + ")$"
-    lines = t.run([program, "-test.v", "-test.run", wanted, "-test.timeout", "200s"], "suite", 210, None, environment)
-    results = []
-    for line in lines:
-        if seen := re.match(r"\s*--- (PASS|FAIL|SKIP): ([^/ ]+)(\S*)", line):
-            results.append((seen[2], seen[3], None if seen[1] == "PASS" else seen[1]))
-    table.check_results(t, results)
-    t.equal(lines[-1:], ["PASS"], "the suite passes")
+    table.check_groups(t, go_tests.names(t, program, environment))
+    go_tests.check(t, program, table, 210, environment)

@@ -13,11 +13,12 @@ from kazoo.recipe.cache import TreeCache
 from kazoo.security import make_acl, make_digest_acl
 
 ADDRESS = sys.argv[1]
-WAIT_S = 10
+WAIT_S = 120
+SESSION_S = 300.0  # Longer than a machine stands still.
 
 
 def connect(**options):
-    client = KazooClient(hosts=ADDRESS, timeout=options.pop("timeout", 4.0), **options)
+    client = KazooClient(hosts=ADDRESS, timeout=options.pop("timeout", SESSION_S), **options)
     client.start(timeout=WAIT_S)
     return client
 
@@ -354,7 +355,7 @@ def restart(zk, other):
 
 
 def victim(path):
-    zk = connect(timeout=1.5)
+    zk = connect(timeout=12)
     zk.create(path, ephemeral=True)
     print("holding " + path, flush=True)
     time.sleep(3600)
@@ -364,7 +365,7 @@ def main():
     if sys.argv[2] == "victim":
         victim(sys.argv[3])
     wanted = sys.argv[2]
-    zk, other = connect(timeout=20.0), connect(timeout=20.0)
+    zk, other = connect(), connect()
     for function in TESTS:
         if wanted not in ("all", function.__name__):
             continue

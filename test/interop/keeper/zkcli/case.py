@@ -1,5 +1,7 @@
 """zkCli of Apache ZooKeeper 3.9, scripted: what an operator types, and what comes back."""
 
+from harness.zk import SESSION_MS
+
 SCRIPT = """\
 create /app "hello world"
 get /app
@@ -39,7 +41,7 @@ quit
 
 def case(t):
     keeper = t.keeper()
-    cli = t.java("zookeeper", "org.apache.zookeeper.ZooKeeperMain", "-timeout", "20000", "-server", keeper.address)
+    cli = t.java("zookeeper", "org.apache.zookeeper.ZooKeeperMain", "-timeout", SESSION_MS, "-server", keeper.address)
     lines = t.run(cli, "zkcli", feed=SCRIPT, status=None)
     text = "\n".join(lines) + (t.directory / "zkcli-1.err").read_text(errors="replace")
 

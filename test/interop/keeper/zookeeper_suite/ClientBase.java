@@ -46,6 +46,9 @@ public abstract class ClientBase extends ZKTestCase {
 
     public static int CONNECTION_TIMEOUT = 30000;
 
+    /** What must come may take so many times as long as a test says: a machine may stand still for longer. */
+    private static final int PATIENCE = 4;
+
     private static final String PREFIX = "zookeeper.";
 
     /** System properties that are not the server's. */
@@ -121,7 +124,7 @@ public abstract class ClientBase extends ZKTestCase {
     protected void stopServer() throws Exception {
         if (server != null) {
             server.destroy();
-            assertTrue(server.waitFor(CONNECTION_TIMEOUT, TimeUnit.MILLISECONDS), "the server ends when told to");
+            assertTrue(server.waitFor(PATIENCE * CONNECTION_TIMEOUT, TimeUnit.MILLISECONDS), "the server ends when told to");
             server = null;
         }
     }
@@ -176,7 +179,7 @@ public abstract class ClientBase extends ZKTestCase {
     }
 
     private static boolean holdsWithin(long timeout, BooleanSupplier condition) {
-        long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(timeout);
+        long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(PATIENCE * timeout);
         while (!condition.getAsBoolean()) {
             if (System.nanoTime() > until) {
                 return false;
@@ -244,7 +247,8 @@ public abstract class ClientBase extends ZKTestCase {
         synchronized (clients) {
             clients.add(client);
         }
-        if (!watcher.clientConnected.await(timeout, TimeUnit.MILLISECONDS)) {
+        int patience = exceptionOnFailedConnect ? 1 : PATIENCE; // Who asks for the exception counts on none.
+        if (!watcher.clientConnected.await(patience * timeout, TimeUnit.MILLISECONDS)) {
             if (exceptionOnFailedConnect) {
                 throw new ProtocolException("not connected to " + hosts);
             }
@@ -270,7 +274,7 @@ public abstract class ClientBase extends ZKTestCase {
         CountdownWatcher watcher = new CountdownWatcher();
         ZooKeeper client = new ZooKeeper(hosts, timeout, watcher, config);
         try {
-            watcher.waitForConnected(wait);
+            watcher.waitForConnected(PATIENCE * wait);
         } catch (InterruptedException | TimeoutException error) {
             fail("not connected to " + hosts + ": " + error);
         }

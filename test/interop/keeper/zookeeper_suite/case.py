@@ -7,8 +7,19 @@ def is_about_watches(group):
     return "Watch" in group
 
 
-def case(t, is_wanted=lambda group: not is_about_watches(group)):
+def is_about_the_rest(group):
+    return not is_about_watches(group)
+
+
+# The tests count ports up and try whether one is free, which that of a stopped server is: each case has a range of its own,
+# below those of other cases.
+PARTS = [is_about_the_rest, is_about_watches]
+RANGE_COUNT = 8
+
+
+def case(t, is_wanted=is_about_the_rest):
     here = places.HERE / "keeper/zookeeper_suite"
     found = junit.classes(junit.jar("zookeeper-tests", "zookeeper"), lambda name: name.endswith("Test"))
     junit.run(t, here / "tests", found, ["zookeeper-tests", "zookeeper"],
-              ["keeper/zookeeper_suite/ClientBase.java", "keeper/zookeeper_suite/JMXEnv.java"], 420, is_wanted)
+              ["keeper/zookeeper_suite/ClientBase.java", "keeper/zookeeper_suite/JMXEnv.java"], is_wanted,
+              properties=[f"-Dtest.junit.threads={RANGE_COUNT}", f"-Dzookeeper.junit.threadid={1 + PARTS.index(is_wanted)}"])

@@ -1,0 +1,8 @@
+"""The part of keeper/curator_suite that is about locks and leaders."""
+
+from harness import places
+
+
+def case(t):
+    module = places.load_case("keeper/curator_suite")
+    module.case(t, "curator_locks_suite")
