@@ -7,9 +7,9 @@ Run by the Python that has kazoo:
 SYNC is strong or weak: whether a read after a sync must see what was acknowledged before. A leader that was cut off or frozen answers
 a sync before it knows that there is another one.
 
-Reads words, a line each: `count` is answered with the number of acknowledged requests so far; `stop` ends the load and has every
-worker compare each server, asked alone, with what it was told. Promises: no acknowledged write is lost, no session that pings is
-lost, no lock is held twice, and what one client sees never goes back.
+Reads words, a line each: `count` is answered with the number of acknowledged requests so far; `pause` with `paused` when nobody has a
+request under way, until `resume`; `stop` ends the load and has every worker compare each server, asked alone, with what it was told.
+Promises: no acknowledged write is lost, no session that pings is lost, no lock is held twice, and what one client sees never goes back.
 """
 
 import random
@@ -46,6 +46,7 @@ class Worker:
         self.session = self.client.client_id[0]
         self._zxid = 0
         self._last = time.monotonic()
+        self.turn = threading.Lock()  # Held during a step, and while the load pauses.
         self.thread = threading.Thread(target=self._run, name=self.name)
 
     def _on_state(self, state):
@@ -75,7 +76,8 @@ class Worker:
     def _run(self):
         while not self.load.stopping.is_set():
             try:
-                self.step()
+                with self.turn:
+                    self.step()
             except UNKNOWN:
                 pass
             except Exception as error:  # An answer that no promise allows.
@@ -293,9 +295,18 @@ class Load:
             worker.thread.start()
         print("running", flush=True)
         for line in sys.stdin:
-            if line.strip() == "stop":
+            word = line.strip()
+            if word == "stop":
                 break
-            print("count", self.count(), flush=True)
+            if word == "pause":
+                for worker in self.workers:
+                    worker.turn.acquire()
+                print("paused", flush=True)
+            elif word == "resume":
+                for worker in self.workers:
+                    worker.turn.release()
+            else:
+                print("count", self.count(), flush=True)
         self.stopping.set()
         for worker in self.workers:
             worker.thread.join(120)

@@ -42,3 +42,11 @@ class Program:
 class Load(Program):
     def __init__(self, t, addresses, timeout_s=100, seed=1, sync="strong"):
         super().__init__(t, "load", t.python_program("harness/load.py", addresses, timeout_s, seed, sync))
+
+    def pause(self):
+        """Until nothing is under way; no member gets a write before `resume`."""
+        self.process.send("pause")
+        self.process.wait_line(lambda line: line == "paused", 60, "a load at rest")
+
+    def resume(self):
+        self.process.send("resume")

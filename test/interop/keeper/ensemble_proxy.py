@@ -73,9 +73,23 @@ def resets(w):
         w.proxy.reset(w.every_route())
         w.load.wait_progress(30)
     w.clear("resets")
+
+
+def refused(w):
+    """The leader cannot be dialled, but dials the others for elections: it would win each, and be followed by nobody, with the highest id
+    or with a proposal that the others lack. An ensemble of Apache's alone stood still then for 50 s, and so did one of both for 110 s."""
+    if (leader := w.e.leader()) == max(w.all):
+        w.e.stop(leader)
+        w.e.wait_leader()
+        w.e.start(leader)
     leader = w.e.leader()
+    w.t.check(leader != max(w.all), f"{leader} leads, not the highest id")
+    w.load.pause()
+    w.e.wait_same_zxid()
     w.proxy.change(w.proxy.between(w.rest(leader), [leader]), is_refused=True)
     w.proxy.reset(w.proxy.between(w.rest(leader), [leader]))
+    w.e.wait_leader(*w.rest(leader))
+    w.load.resume()
     w.load.wait_progress(30)
     w.clear("a leader that cannot be dialled")
 
@@ -108,7 +122,7 @@ def one_way(w):
 def case(t):
     for kinds in KINDS:
         w = Weather(t, kinds, "-".join(kinds))
-        for part in (slow, segments, resets, black_hole, one_way):
+        for part in (slow, segments, resets, refused, black_hole, one_way):
             part(w)
         w.e.check_alive()
         w.load.finish()
