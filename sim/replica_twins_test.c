@@ -1,7 +1,8 @@
 /* A replica moves between the two log directories of its broker, and while the copy takes its place
  * the power goes at each disk operation, or the operation fails. Then each directory in turn is
  * away when the broker starts: what was acknowledged meanwhile is never missed by a replica that
- * serves, and with both directories there it serves. */
+ * serves, and with both directories there it serves. If its topic is deleted then, it is gone from
+ * both. */
 #include "sim/broker_rig.h"
 #include "test/unit_test.h"
 
@@ -120,6 +121,15 @@ static void produce(void)
         return;
     if (reply.topics.items[0].partitions.items[0].error_code == KAFKA_NONE)
         world.acknowledged_end = reply.topics.items[0].partitions.items[0].base_offset + 1;
+}
+
+static void delete_topic(void)
+{
+    struct kafka_delete_topics_request_topics wanted = {.name = slice_from_text(topic)};
+    struct kafka_delete_topics_request body = {.topics = {.items = &wanted, .count = 1},
+                                               .timeout_ms = 1000};
+    struct kafka_delete_topics_reply reply;
+    (void)ask(KAFKA_API_DELETE_TOPICS, 6, &body, &reply);
 }
 
 static void order_move(void)
@@ -248,11 +258,16 @@ static void live_without(const struct story *story, uint32_t away)
     sim_disk_break(disk_of_broker(), disks[away], false);
 }
 
-static bool has_twins(void)
+static int count_names(void)
 {
     struct io_file_info info;
-    return sim_disk_info(disk_of_broker(), "/disk1/t-0", &info) == 0 &&
-           sim_disk_info(disk_of_broker(), "/disk2/t-0", &info) == 0;
+    return (sim_disk_info(disk_of_broker(), "/disk1/t-0", &info) == 0) +
+           (sim_disk_info(disk_of_broker(), "/disk2/t-0", &info) == 0);
+}
+
+static bool has_twins(void)
+{
+    return count_names() == 2;
 }
 
 static void remove_mark(void)
@@ -308,7 +323,8 @@ static bool play_move(const struct story *story)
 
 static void play_moves(enum trouble trouble)
 {
-    enum { offline_boundaries_max = 3 }; /* The rename and sync in the old directory, the unlink. */
+    /* The file in the old directory, its rename and sync there, the unlink. */
+    enum { offline_boundaries_max = 9 };
     struct story story = {.in_move = trouble};
     const uint64_t loss_count = trouble == TROUBLE_CRASH ? sim_loss_count : 1;
     bool has_come = true;
@@ -407,6 +423,58 @@ static void a_failure_in_a_start_with_twins_loses_nothing(void **state)
                 (struct story){.in_recovery = trouble, .is_unmarked = is_unmarked == 1});
 }
 
+/* ---- A deletion. ---- */
+
+static bool has_znode(const char *path)
+{
+    return tree_find(&world.rig.keeper->keeper.tree, slice_from_text(path)) != NULL;
+}
+
+static bool is_deleted(void *context)
+{
+    (void)context;
+    return !has_znode("/brokers/topics/t") && !has_znode("/admin/delete_topics/t");
+}
+
+/* Nothing of it is in the way of a topic of the same name. */
+static bool play_deletion(const struct story *story)
+{
+    begin(story->boundary);
+    const bool has_come = move(story);
+    sim_disk_break(disk_of_broker(), disks[story->away_first], true);
+    broker_rig_start(&world.rig, id);
+    wait_for(is_controller, "a controller");
+    delete_topic();
+    (void)sim_run(&world.rig.sim, world.rig.sim.now_ns + 10000000000, is_deleted, NULL);
+    lose_power(story->loss);
+    sim_disk_break(disk_of_broker(), disks[story->away_first], false);
+    broker_rig_start(&world.rig, id);
+    wait_for(is_controller, "a controller again");
+    wait_for(is_deleted, "the deletion");
+    assert_int_equal(count_names(), 0);
+    create_topic();
+    wait_for(serves, "the next topic");
+    assert_int_equal(partition_store_log_end_offset(replica()->store), 0);
+    end();
+    return has_come;
+}
+
+static void a_deletion_waits_for_a_twin(void **state)
+{
+    struct story story = {.in_move = TROUBLE_CRASH};
+    bool has_come = true;
+    (void)state;
+    while (has_come) {
+        story.boundary++;
+        for (uint64_t i = 0; i < sim_loss_count; i++)
+            for (story.away_first = 0; story.away_first < 2; story.away_first++) {
+                story.loss = (enum sim_loss)((story.boundary + i) % sim_loss_count);
+                has_come = play_deletion(&story);
+            }
+    }
+    assert_true(story.boundary > 30);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -414,6 +482,7 @@ int main(void)
         cmocka_unit_test(a_failure_in_a_takeover_loses_nothing),
         cmocka_unit_test(a_crash_in_a_start_with_twins_loses_nothing),
         cmocka_unit_test(a_failure_in_a_start_with_twins_loses_nothing),
+        cmocka_unit_test(a_deletion_waits_for_a_twin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

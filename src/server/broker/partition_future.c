@@ -8,11 +8,12 @@
 #include <string.h>
 
 const char partition_takeover_name[] = "rookery-takeover";
+const char partition_left_name[] = "rookery-left";
 
-void partition_future_print_takeover(const struct partition_store *copy, char *path,
-                                     size_t capacity)
+void partition_future_print_mark(const struct partition_store *store, const char *name, char *path,
+                                 size_t capacity)
 {
-    const int size = snprintf(path, capacity, "%s/%s", copy->path, partition_takeover_name);
+    const int size = snprintf(path, capacity, "%s/%s", store->path, name);
     assert(size > 0 && (size_t)size < capacity);
 }
 

@@ -13,8 +13,13 @@
  * directory has durably lost that name: as long as it is there the replica may count where it was.
  * It holds the old directory's path, for people. Apache's brokers ignore it. */
 extern const char partition_takeover_name[];
-void partition_future_print_takeover(const struct partition_store *copy, char *path,
-                                     size_t capacity);
+
+/* The same in the old directory, from before the copy's file is there: when another directory is
+ * away, the copy may lie there under the name of the replica. */
+extern const char partition_left_name[];
+
+void partition_future_print_mark(const struct partition_store *store, const char *name, char *path,
+                                 size_t capacity);
 
 /* True: the copy must first be truncated to *offset, or (*begins_anew) begun anew there. */
 bool partition_future_diverges(const struct partition_store *source,

@@ -28,6 +28,7 @@ static void on_name(void *context, const char *name)
     if (size > name_bytes_max)
         return;
     loader->store->is_contested |= strcmp(name, partition_takeover_name) == 0;
+    loader->store->is_left |= strcmp(name, partition_left_name) == 0;
     const enum err err = journal_load_name(&loader->store->journal, name);
     if (err != ERR_OK)
         loader->listing_err = err;

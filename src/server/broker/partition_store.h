@@ -97,6 +97,7 @@ struct partition_store {
     bool is_deleting;
     bool is_future;       /* A copy that is to take the place of the partition's store elsewhere. */
     bool is_contested;    /* It may be of an earlier time (replica_moves.h). */
+    bool is_left;         /* Another log directory may have a twin of it. */
     bool is_frozen;       /* Nothing changes its end: its copy is about to take its place. */
     bool is_changed;      /* Appended to since the last snapshot of its producers. */
     bool is_recent_used;  /* Appended to since partition_store_rest. */

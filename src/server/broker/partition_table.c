@@ -389,6 +389,15 @@ static void on_deleted(void *context, enum err err)
     remove_and_answer(context, code_of(err));
 }
 
+/* All of the replica may lie in a directory that is away, or a twin of what is here
+ * (replica_moves.h). */
+static bool is_out_of_reach(const struct partition *partition)
+{
+    const struct partition_store *store = partition->store;
+    return (store == NULL || store->is_left || partition_store_offline_reason(store) != NULL) &&
+           partition_table_has_lost_directory(partition->table);
+}
+
 static void stop_or_delete(struct partition_table *table, struct partition_change *change)
 {
     const struct partition_state *state = change->state;
@@ -419,9 +428,7 @@ static void stop_or_delete(struct partition_table *table, struct partition_chang
     }
     table->events.on_deletion(table->events.context, partition);
     struct partition_store *store = partition->store;
-    const bool is_out_of_reach = store == NULL ? partition_table_has_lost_directory(table)
-                                               : log_directory_is_offline(partition->directory);
-    if (is_out_of_reach) { /* The topic goes when the directory is back. */
+    if (is_out_of_reach(partition)) { /* The topic goes when the directory is back. */
         if (store == NULL)
             remove_and_answer(partition, KAFKA_KAFKA_STORAGE_ERROR);
         else

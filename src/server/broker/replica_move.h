@@ -102,8 +102,8 @@ void replica_move_finish(struct replica_move *move);
 /* The store is offline, or its directory. */
 bool replica_move_is_lost(const struct partition_store *store);
 
-/* Appends and orders wait from now on; the rest is copied, and the copy takes the replica's place.
- */
+/* Once the replica says that it may have a twin: appends and orders wait from then on; the rest is
+ * copied, and the copy takes the replica's place. */
 void replica_takeover_begin(struct replica_move *move);
 void replica_takeover_go_on(struct replica_move *move);
 

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-enum { takeover_path_bytes = 1024 };
+enum { mark_path_bytes = 1024 };
 
 static struct replica_move *move_of(struct list *link)
 {
@@ -249,34 +249,47 @@ static enum err recover_directory(struct replica_moves *moves, uint32_t own)
     return err;
 }
 
-/* What stood against it is durably gone, or may be where nobody can see it. */
-static void judge_contested(struct replica_moves *moves, struct partition_store *store)
+static void fail_contested(struct replica_moves *moves, struct partition_store *store)
 {
-    const struct broker_server *server = moves->server;
-    char path[takeover_path_bytes];
-    partition_future_print_takeover(store, path, sizeof path);
-    if (partition_table_has_lost_directory(&server->partitions) || moves->has_leftover) {
-        diag_error(server->diag,
-                   "%s is offline: it was moved here from a log directory that is away, and may "
-                   "have gone on there; without that directory, remove %s to have it as it is",
-                   store->path, path);
-        partition_store_fail(store, "it may have gone on in a log directory that is away");
-        return;
-    }
+    char path[mark_path_bytes];
+    partition_future_print_mark(store, partition_takeover_name, path, sizeof path);
+    diag_error(moves->server->diag,
+               "%s is offline: it was moved here from a log directory that is away, and may have "
+               "gone on there; without that directory, remove %s to have it as it is",
+               store->path, path);
+    partition_store_fail(store, "it may have gone on in a log directory that is away");
+}
+
+static void remove_mark(struct replica_moves *moves, struct partition_store *store,
+                        const char *name, bool *is_marked)
+{
+    char path[mark_path_bytes];
+    partition_future_print_mark(store, name, path, sizeof path);
     struct io_op op = {.kind = IO_UNLINK, .handle = io_handle_none, .path = {.path = path}};
-    const int64_t result = io_wait(server->io, &op);
-    store->is_contested = false;
+    const int64_t result = *is_marked ? io_wait(moves->server->io, &op) : 0;
+    *is_marked = false;
     if (result != -ENOENT)
         log_directory_check_write(store->directory, "unlink", path, result);
 }
 
-static void settle_contested(struct replica_moves *moves, struct log_directory *directory)
+/* Its twin is durably gone, or may be where nobody can see it. */
+static void settle_marked(struct replica_moves *moves, struct partition_store *store)
+{
+    if (!partition_table_has_lost_directory(&moves->server->partitions) && !moves->has_leftover) {
+        remove_mark(moves, store, partition_takeover_name, &store->is_contested);
+        remove_mark(moves, store, partition_left_name, &store->is_left);
+    } else if (store->is_contested) {
+        fail_contested(moves, store);
+    }
+}
+
+static void settle_all_marked(struct replica_moves *moves, struct log_directory *directory)
 {
     uint64_t position = 0;
     for (struct partition_store *store = log_directory_next(directory, &position, NULL);
          store != NULL; store = log_directory_next(directory, &position, store))
-        if (store->is_contested && !store->is_future && store->offline_reason == NULL)
-            judge_contested(moves, store);
+        if (!store->is_future && store->offline_reason == NULL)
+            settle_marked(moves, store);
 }
 
 enum err replica_moves_recover(struct replica_moves *moves)
@@ -290,7 +303,7 @@ enum err replica_moves_recover(struct replica_moves *moves)
     while (moves->removal_count > 0)
         io_run(moves->server->io, UINT64_MAX);
     for (uint32_t i = 0; i < table->directory_count && err == ERR_OK; i++)
-        settle_contested(moves, table->directories[i]);
+        settle_all_marked(moves, table->directories[i]);
     return err;
 }
 

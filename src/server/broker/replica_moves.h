@@ -24,6 +24,8 @@
  * fails, or is away at a start. The new one has a file rookery-takeover from before its rename
  * (claim) until then (confirm): found alone with that while a directory is away, it is offline.
  * When the old one's directory fails before it has lost its name, the partition is offline with it.
+ * The old one has a file rookery-left from before the freeze. Neither is deleted while a
+ * directory is away: the topic would be over, and the other one would be found later.
  *
  * A few moves copy at a time, the others wait for their turn; a partition that does not move costs
  * a pointer. Their rate is limited by replica.alter.log.dirs.io.max.bytes.per.second.

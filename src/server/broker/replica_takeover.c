@@ -9,8 +9,39 @@
 
 enum { poll_ms = 1, freeze_ms_max = 5000 };
 
+/* On a full disk, which is a reason to move, it goes on without the file. */
+static void on_left(void *context, int64_t result)
+{
+    struct replica_move *move = context;
+    struct partition_store *source = move->source;
+    source->is_left = true;
+    source->busy_count--;
+    log_directory_check_write(source->directory, "write of a small file", source->path, result);
+    log_directory_on_idle(source->directory, source);
+    move->is_busy = false;
+    replica_move_pump(move);
+}
+
+/* Appends go on meanwhile. */
+static void leave(struct replica_move *move)
+{
+    struct partition_store *source = move->source;
+    partition_future_print_mark(source, partition_left_name, move->path, sizeof move->path);
+    if (file_queue_replace(&source->directory->files, move->path,
+                           slice_from_text(move->target->options.path), on_left, move) != ERR_OK) {
+        replica_move_pause(move, "there is no memory");
+        return;
+    }
+    source->busy_count++;
+    move->is_busy = true;
+}
+
 void replica_takeover_begin(struct replica_move *move)
 {
+    if (!move->source->is_left) {
+        leave(move);
+        return;
+    }
     partition_table_freeze(move->partition);
     move->source->is_frozen = true;
     move->source->busy_count++;
@@ -111,7 +142,7 @@ static void on_claimed(void *context, int64_t result)
 static void claim(struct replica_move *move)
 {
     const char *source = move->source->path;
-    partition_future_print_takeover(move->copy, move->path, sizeof move->path);
+    partition_future_print_mark(move->copy, partition_takeover_name, move->path, sizeof move->path);
     move->step = MOVE_CLAIM;
     move->is_busy = true;
     if (file_queue_replace(&move->target->files, move->path, slice_from_text(source), on_claimed,
@@ -205,7 +236,7 @@ static void on_retired(void *context, enum err err)
         finish(move);
         return;
     }
-    partition_future_print_takeover(move->copy, move->path, sizeof move->path);
+    partition_future_print_mark(move->copy, partition_takeover_name, move->path, sizeof move->path);
     submit(
         move, MOVE_CONFIRM,
         (struct io_op){.kind = IO_UNLINK, .handle = io_handle_none, .path = {.path = move->path}});
