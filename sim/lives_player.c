@@ -45,6 +45,8 @@ struct player {
     struct sim_node *node;
     struct sim_broker_client client;
     struct sight sight;
+    struct uuid known_id; /* The latest life, and the latest leader epochs that were told of it. */
+    int32_t known_epochs[topic_lives_partition_count_max];
     int64_t producer_id; /* -1: none. */
     int16_t producer_epoch;
     int32_t sequences[topic_lives_partition_count_max];
@@ -113,6 +115,21 @@ static bool dial_any(struct player *player)
                                                    request, &kafka_##name##_reply_wire, reply,     \
                                                    answer_ns_max})
 
+/* As clients do: a broker that is cut off may still name, or be, the leader of an earlier epoch. */
+static void forget_outdated(struct player *player)
+{
+    struct sight *sight = &player->sight;
+    if (!uuid_equal(player->known_id, sight->id))
+        memset(player->known_epochs, 0xff, sizeof player->known_epochs);
+    player->known_id = sight->id;
+    for (int32_t i = 0; i < topic_lives_partition_count_max; i++) {
+        if (sight->leader_epochs[i] < player->known_epochs[i])
+            sight->leaders[i] = -1;
+        else
+            player->known_epochs[i] = sight->leader_epochs[i];
+    }
+}
+
 /* Of the broker at the other end. False: it does not say. */
 static bool look(struct player *player)
 {
@@ -143,6 +160,7 @@ static bool look(struct player *player)
         if (partition->partition_index < topic_lives_partition_count_max)
             sight->leader_epochs[partition->partition_index] = partition->leader_epoch;
     }
+    forget_outdated(player);
     return true;
 }
 
@@ -587,12 +605,14 @@ static bool is_known_to(struct player *player, uint32_t broker)
     return !dial(player, broker) || !look(player) || !uuid_is_zero(player->sight.id);
 }
 
-static const char *find_rest(struct player *player)
+/* Of partitions that the last life does not have the group may have kept offsets: its coordinator
+ * heard of their deletion while it was loading, or lost its power before it was in the log. */
+static const char *find_rest(struct player *player, int32_t partition_count)
 {
     for (uint32_t broker = 0; broker < player->lives->broker_count; broker++)
         if (is_known_to(player, broker))
             return "a broker's Metadata";
-    for (int32_t index = 0; index < topic_lives_partition_count_max; index++) {
+    for (int32_t index = 0; index < partition_count; index++) {
         player->offsets[index] = INT64_MAX;
         ask_group(player, index);
         if (player->offsets[index] != 0)
@@ -620,13 +640,13 @@ void lives_play_end(struct sim_node *node, void *argument)
     stage->awaited = "the group's coordinator";
     while (!is_over(player) && !is_coordinated(player))
         rest(player, 100 * ns_per_ms);
-    const struct uuid id = player->sight.id;
-    while (!is_over(player) && !is_gone(player, id)) {
-        order_deletion(player, id);
+    const struct sight last = player->sight;
+    while (!is_over(player) && !is_gone(player, last.id)) {
+        order_deletion(player, last.id);
         rest(player, 100 * ns_per_ms);
     }
     do {
-        stage->awaited = find_rest(player);
+        stage->awaited = find_rest(player, last.partition_count);
         rest(player, ns_per_s);
     } while (!is_over(player) && stage->awaited != NULL);
     stage->is_done = true;

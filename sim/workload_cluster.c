@@ -48,9 +48,6 @@ struct server {
     bool keeps_broken;  /* Its starts mend nothing. */
 };
 
-/* What topics of many lives have found is open (docs/simulation.md). */
-enum { lives_seed_first = 1000000 };
-
 struct play {
     const struct sim_workload_options *options;
     struct sim_workload_result *result;
@@ -894,8 +891,7 @@ static struct sim_workload_result run(const struct sim_workload_options *options
     prng_init(&prng, options->seed ^ 0x636c7573746572);
     const uint32_t keeper_count = prng_chance(&prng, 1, 3) ? keeper_count_max : 1;
     const uint32_t broker_count = (uint32_t)prng_between(&prng, 3, cluster_broker_count_max);
-    const bool has_lives =
-        options->is_swarm && options->seed >= lives_seed_first && options->seed % 5 == 4;
+    const bool has_lives = options->is_swarm && options->seed % 5 == 4;
     sim_workload_begin(&sim, options, &prng,
                        keeper_count + broker_count + client_count +
                            (has_lives ? lives_client_count : 0));
