@@ -10,7 +10,7 @@ import re
 
 from . import probe, server
 from .process import Failure
-from .session import Session
+from .session import Closed, Session
 from .zk import SESSION_MS
 
 WAIT_S = 60
@@ -225,8 +225,7 @@ class Ensemble:
         """
         self.check_alive()
         numbers = numbers or self.up()
-        with self.session(numbers[0]):
-            pass
+        self.t.wait_until(lambda: self._writes(numbers[0]), f"{self.name}: a session through {numbers[0]} opens and ends", timeout_s)
 
         def zxids():
             return [self.zxid(number) for number in numbers]
@@ -253,6 +252,14 @@ class Ensemble:
         made = Session(self.port(number), timeout_ms)
         self.t.wait_until(made.open, f"{self.name}: a session through {number}", WAIT_S)
         return made
+
+    def _writes(self, number):
+        """Opens and ends a session; False when there was an election meanwhile."""
+        try:
+            with self.session(number):
+                return True
+        except Closed:
+            return False
 
     def move(self, session, number):
         """The session's client goes on through this member."""

@@ -22,11 +22,13 @@ from kazoo.client import KazooClient, KazooState
 from kazoo.exceptions import (BadVersionError, ConnectionClosedError, ConnectionLoss, NodeExistsError, OperationTimeoutError,
                               SessionExpiredError)
 from kazoo.retry import KazooRetry
+from process import patient
 
 UNKNOWN = (ConnectionLoss, ConnectionClosedError, OperationTimeoutError, SessionExpiredError)
 ROOT = "/load"
 PACE_S = 0.02
 NODE_COUNT = 40
+START_S = patient(60)
 
 
 class Worker:
@@ -42,7 +44,7 @@ class Worker:
         self.client = KazooClient(hosts=load.addresses, timeout=load.timeout_s,
                                   connection_retry=KazooRetry(max_tries=-1, delay=0.05, backoff=1.5, max_delay=0.5))
         self.client.add_listener(self._on_state)
-        self.client.start(timeout=60)
+        self.client.start(timeout=START_S)
         self.session = self.client.client_id[0]
         self._zxid = 0
         self._last = time.monotonic()
@@ -281,7 +283,7 @@ class Load:
 
     def _prepare(self):
         client = KazooClient(hosts=self.addresses, timeout=self.timeout_s)
-        client.start(timeout=60)
+        client.start(timeout=START_S)
         for path in (ROOT, f"{ROOT}/sequence", f"{ROOT}/lock", Register.PATH, Locker.PATH):
             client.ensure_path(path)
         client.stop()
@@ -309,17 +311,18 @@ class Load:
                 print("count", self.count(), flush=True)
         self.stopping.set()
         for worker in self.workers:
-            worker.thread.join(120)
+            worker.thread.join(patient(60))
             if worker.thread.is_alive():
                 worker.bad("is still waiting for an answer")
 
     def verify(self):
+        """Members may elect again while they are asked, if the machine stood still: what has had no answer is asked once more."""
         for address in self.addresses.split(","):
             client = KazooClient(hosts=address, timeout=self.timeout_s)
-            client.start(timeout=60)
-            client.sync("/")
+            client.start(timeout=START_S)
+            client.retry(client.sync, "/")
             for worker in self.workers:
-                worker.verify(client, address)
+                client.retry(worker.verify, client, address)
             client.stop()
             client.close()
 

@@ -99,13 +99,15 @@ def hold(address, path, seconds):
 
 
 def dump(address):
+    """What has had no answer, as its server has lost its leader, is asked once more."""
     client = connect(address)
+    retry = client.retry
     paths = ["/"]
     for path in paths:
         try:
-            paths += sorted(f"{path.rstrip('/')}/{name}" for name in client.get_children(path))
-            data, stat = client.get(path)
-            acls, _ = client.get_acls(path)
+            paths += sorted(f"{path.rstrip('/')}/{name}" for name in retry(client.get_children, path))
+            data, stat = retry(client.get, path)
+            acls, _ = retry(client.get_acls, path)
         except NoNodeError:
             continue
         access = " ".join(f"{a.perms}:{a.id.scheme}:{a.id.id}" for a in acls)
