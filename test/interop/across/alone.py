@@ -59,7 +59,7 @@ def case(t):
         alone = (Alone if t.target == "rookery" else Apache)(t, world)
 
         def kcat(*words, feed=None):
-            return t.run(["kcat", "-b", alone.broker, *words], "kcat", feed=feed)
+            return t.run(["kcat", "-b", alone.broker, "-m", "60", *words], "kcat", feed=feed)
 
         def zkcli(*words):
             return t.run(t.java("zookeeper", "org.apache.zookeeper.ZooKeeperMain", "-timeout", SESSION_MS, "-server", alone.keeper, *words),

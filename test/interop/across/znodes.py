@@ -4,6 +4,7 @@ import json
 import re
 
 from harness import kafka_wire, tools
+from harness.zk import SESSION_MS
 
 # Values that differ from run to run: ports, times, and the ids that servers draw.
 SCRUB = (
@@ -24,7 +25,8 @@ def is_led(port):
 def written(t, kind, role):
     """{path: (text, is ephemeral, version of data, access list)} after a little of everything."""
     keeper = t.keeper("apache", name=f"keeper-{role}")
-    broker = t.broker(keeper, kind, name=f"broker-{role}", offsets__topic__num__partitions=3)
+    broker = t.broker(keeper, kind, name=f"broker-{role}", offsets__topic__num__partitions=3,
+                      zookeeper__session__timeout__ms=SESSION_MS)  # Who must register anew writes more often.
     tool = tools.Tools(t, "kafka3", broker)
     tool.run("topics", "--create", "--topic", "plain", "--partitions", "2")
     tool.run("topics", "--create", "--topic", "set", "--config", "retention.ms=60000", "--config", "max.message.bytes=9999")
