@@ -5,7 +5,7 @@ import subprocess
 
 from harness import places, probe, server
 
-SETTINGS = {"initLimit": 40, "syncLimit": 20, "tickTime": 500, "standaloneEnabled": "false"}
+SETTINGS = {"initLimit": 40, "syncLimit": 120, "tickTime": 500, "standaloneEnabled": "false"}
 
 
 class Ensemble:
@@ -50,7 +50,7 @@ def case(t):
     ours.kill()
 
     e.start(2)
-    t.wait_until(lambda: {e.mode(1), e.mode(2)} == {"leader", "follower"}, "Apache's two find each other once it is gone")
+    t.wait_until(lambda: {e.mode(1), e.mode(2)} == {"leader", "follower"}, "Apache's two find each other once it is gone", 60)
     leader = 1 if e.mode(1) == "leader" else 2
     ours = e.elect(3, zxid=0x900000000, epoch=0)
     t.equal(decision(ours)[:2], ("following", leader), "ours comes late and follows, whatever its history")

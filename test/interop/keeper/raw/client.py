@@ -250,7 +250,7 @@ def words():
         link = Link()
         print(f" {word!r}")
         link.raw(word)
-        link.socket.settimeout(30)
+        link.socket.settimeout(120)
         data = b""
         try:
             while more := link.socket.recv(4096):
