@@ -1,5 +1,7 @@
 """What acks=all waits for, topic by topic, by the words that Apache's tools know."""
 
+from harness import tools
+
 NEVER = "9223372036854775807"
 
 
@@ -7,20 +9,19 @@ def case(t):
     keeper = t.keeper()
     broker = t.broker(keeper)
 
-    def tool(main, *words):
-        return t.run(t.java("kafka3", main, "--bootstrap-server", broker.address, *words), main.split(".")[-1])
+    toolbox = tools.Tools(t, "kafka3", broker)
 
     def configs(*words):
-        return tool("kafka.admin.ConfigCommand", "--entity-type", "topics", "--entity-name", "t", *words)
+        return toolbox.run("configs", "--entity-type", "topics", "--entity-name", "t", *words)
 
     def shown():
-        return " ".join(configs("--describe"))
+        return configs("--describe")
 
     def produce(what):
         lines = t.run(["kcat", "-b", broker.address, "-P", "-t", "t", "-X", "acks=all"], "kcat", feed="a\nb\n")
         t.check(not lines, what, lines)
 
-    tool("org.apache.kafka.tools.TopicCommand", "--create", "--topic", "t", "--config", f"flush.messages={NEVER}")
+    toolbox.run("topics", "--create", "--topic", "t", "--config", f"flush.messages={NEVER}")
     produce("acks=all on a topic that leaves syncing to the system")
     t.check(f"flush.messages={NEVER}" in shown(), "the tool shows what the topic says", shown())
     configs("--alter", "--add-config", "flush.messages=1")

@@ -82,7 +82,9 @@ def line(number, codec):
 
 def write(tools, topic, first, count, codec):
     text = "".join(line(n, codec) + "\n" for n in range(first, first + count))
+    # By itself it waits for a second and a half for an answer, tries three times more, and then goes on without the records.
     tools.run("console-producer", "--topic", topic, "--compression-codec", codec, "--request-required-acks", "all",
+              "--request-timeout-ms", "60000",
               tools.options["reader"], "parse.headers=true", tools.options["reader"], "parse.key=true", feed=text)
 
 
@@ -235,7 +237,7 @@ def perf(t, tools):
         t.check("100000 records sent" in lines[-1], f"producer-perf: acks={acks} {codec}", lines[-1])
         t.say(lines[-1])
     lines = t.run(tools.at("consumer-perf", "--topic", "perf", "--messages", "300000", "--group", "perf",
-                           "--timeout", "30000"), "consumer-perf", WAIT_S)
+                           "--timeout", "120000"), "consumer-perf", WAIT_S)
     columns = [column.strip() for column in lines[-1].split(",")]
     t.check(int(columns[4]) >= 300000, "consumer-perf: every record", lines[-1])
     t.say(lines[-1])
@@ -245,7 +247,9 @@ def perf(t, tools):
          "--producer-acks", "all", "--record-size", "100"])), "e2e-latency", WAIT_S)
     t.check(any(row.startswith("Avg latency") for row in lines), "e2e-latency", lines[-3:])
     t.say(lines[-1])
-    lines = t.run(tools.at("verifiable-producer", "--topic", "verify", "--max-messages", "5000", "--acks", "-1"),
+    # It tries nothing twice.
+    lines = t.run(tools.at("verifiable-producer", "--topic", "verify", "--max-messages", "5000", "--acks", "-1",
+                           "--producer.config", tools.limits),
                   "verifiable-producer", WAIT_S)
     t.check('"acked":5000' in lines[-1], "verifiable-producer", lines[-1])
     lines = t.run(tools.at("verifiable-consumer", "--topic", "verify", "--group-id", "verify", "--max-messages", "5000",
