@@ -6,6 +6,7 @@ import struct
 import time
 
 from harness.framed import Framed
+from harness.process import patient
 
 NONE, UNKNOWN_TOPIC, CORRUPT, INVALID_TOPIC, INVALID_ACKS = 0, 3, 2, 17, 21
 UNSUPPORTED_VERSION, INVALID_REQUEST, INVALID_RECORD, UNSUPPORTED_COMPRESSION = 35, 42, 87, 76
@@ -62,7 +63,7 @@ def batch(records=None, count=None, magic=2, attributes=0, last_delta=None, leng
 
 
 class Peer(Framed):
-    def __init__(self, port, timeout_s=60):
+    def __init__(self, port, timeout_s=patient(60)):
         super().__init__(port, timeout_s)
         self.correlation = 0
 

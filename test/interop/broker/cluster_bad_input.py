@@ -32,7 +32,7 @@ def create(port, *topics, is_trial=False):
               + array(I32(index) + array(map(I32, brokers)) for index, brokers in assignment.items())
               + array(text(key) + text(value) for key, value in configs.items())
               for name, partitions, factor, assignment, configs in topics]
-    reader = ask(port, CREATE_TOPICS, 2, array(bodies) + I32(20000) + I8(is_trial), 30)
+    reader = ask(port, CREATE_TOPICS, 2, array(bodies) + I32(60000) + I8(is_trial))
     reader.i32()
     return {name: error for name, error, _ in reader.array(lambda: (reader.text(), reader.i16(), reader.text()))}
 
@@ -41,7 +41,7 @@ def alter(port, *resources):
     """The errors; resources: (type, name, [(setting, operation, value)]). Version 0."""
     bodies = [I8(kind) + text(name) + array(text(key) + I8(operation) + text(value) for key, operation, value in configs)
               for kind, name, configs in resources]
-    reader = ask(port, INCREMENTAL_ALTER_CONFIGS, 0, array(bodies) + I8(0), 30)
+    reader = ask(port, INCREMENTAL_ALTER_CONFIGS, 0, array(bodies) + I8(0))
     reader.i32()
     return [error for error, *_ in reader.array(lambda: (reader.i16(), reader.text(), reader.i8(), reader.text()))]
 
@@ -113,7 +113,7 @@ def settings(t, c):
     for setting, value in LARGE.items():
         changes = [compact(setting.encode()) + I8(0) + compact(value * (LARGE_BYTES // len(value))) + b"\0"]
         body = b"\0" + compact([I8(TOPIC_CONFIG) + compact(TOPIC.encode()) + compact(changes) + b"\0"]) + I8(0) + b"\0"
-        reader = ask(port, INCREMENTAL_ALTER_CONFIGS, 1, body, 30)
+        reader = ask(port, INCREMENTAL_ALTER_CONFIGS, 1, body)
         reader.at += 1 + 4 + 1  # The header's tags, the throttle time, one answer.
         t.equal(reader.i16(), INVALID_CONFIG, f"K47 {LARGE_BYTES} bytes of {setting}")
 
@@ -201,7 +201,7 @@ def splits(t, c, bad):
     """A request is one, wherever it is cut."""
     peer = bad.Peer(c.port(1))
     batch = bad.batch()
-    body = text(None) + I16(-1) + I32(5000) + array([text(TOPIC) + array([I32(0) + I32(len(batch)) + batch])])
+    body = text(None) + I16(-1) + I32(60000) + array([text(TOPIC) + array([I32(0) + I32(len(batch)) + batch])])
     for name, api, version, body in (("Produce", PRODUCE, 7, body), ("Fetch", FETCH, 4, fetch_body(TOPIC, 100))):
         request = struct.pack(">hhi", api, version, 1) + text("cut") + body
         data = I32(len(request)) + request

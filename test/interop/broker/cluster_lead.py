@@ -22,7 +22,7 @@ def produce(port, topic, acks=-1, timeout_ms=120000, sequence=None):
     """(error, base offset) of one batch."""
     records = batch([record(offset_delta=i, value=b"v" * 100) for i in range(COUNT)])
     body = text(None) + struct.pack(">hii", acks, timeout_ms, 1) + text(topic) + struct.pack(">iii", 1, 0, len(records)) + records
-    peer = Peer(port, timeout_s=60)
+    peer = Peer(port)
     reply = peer.ask(PRODUCE, 7, body)
     peer.close()
     at = 4 + 2 + len(topic) + 4 + 4
@@ -35,7 +35,7 @@ def fetch(port, topic, offset=0, replica=-1, epoch=-1, rack="", version=11):
     body += struct.pack(">i", 1) + struct.pack(">iiqqi", 0, epoch, offset, -1, 50 << 20) + struct.pack(">i", 0)
     if version >= 11:
         body += text(rack)
-    peer = Peer(port, timeout_s=60)
+    peer = Peer(port)
     reply = peer.ask(FETCH, version, body)
     peer.close()
     at = 4 + 2 + 4 + 4 + 2 + len(topic) + 4 + 4

@@ -187,7 +187,7 @@ static const char long_name[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
 static void create(const char *name, int low, int high,
                    struct kafka_create_topics_request_topics topic, bool validate_only)
 {
-    struct kafka_create_topics_request body = {.timeout_ms = 10000, .validate_only = validate_only};
+    struct kafka_create_topics_request body = {.timeout_ms = 60000, .validate_only = validate_only};
     ONE(body.topics, {0});
     body.topics.items[0] = topic;
     every(name, 19, low, high, &body);
@@ -255,7 +255,7 @@ static void about_topics(void)
     create("assigned nobody", 5, 5, t, false);
     t.assignments.items[0].partition_index = 3;
     create("assigned gap", 5, 5, t, false);
-    struct kafka_create_topics_request body = {.timeout_ms = 10000};
+    struct kafka_create_topics_request body = {.timeout_ms = 60000};
     MANY(body.topics, 3,
          {{.name = S("twice"), .num_partitions = 1, .replication_factor = 1},
           {.name = S("once"), .num_partitions = 1, .replication_factor = 1},
@@ -301,7 +301,7 @@ static void about_metadata(void)
 static void grow(const char *name, struct kafka_create_partitions_request_topics topic,
                  bool validate)
 {
-    struct kafka_create_partitions_request body = {.timeout_ms = 10000, .validate_only = validate};
+    struct kafka_create_partitions_request body = {.timeout_ms = 60000, .validate_only = validate};
     ONE(body.topics, {0});
     body.topics.items[0] = topic;
     every(name, 37, 0, 3, &body);
@@ -341,7 +341,7 @@ static void about_partitions(void)
 
 static void about_deletion(void)
 {
-    struct kafka_delete_topics_request body = {.timeout_ms = 5000};
+    struct kafka_delete_topics_request body = {.timeout_ms = 60000};
     MANY(body.topic_names, 2, {S("nope"), S("nope")});
     every("unknown", 20, 0, 5, &body);
     ONE(body.topics, {.name = S("nope")});
@@ -448,7 +448,7 @@ static void about_offsets(void)
     ONE(body.topics, {.topic = S("nope")});
     ONE(body.topics.items[0].partitions, {.partition = 0, .current_leader_epoch = -1});
     every("epoch unknown", 23, 0, 4, &body);
-    struct kafka_delete_records_request del = {.timeout_ms = 1000};
+    struct kafka_delete_records_request del = {.timeout_ms = 60000};
     const int64_t points[] = {-1, -2, 0, 5};
     for (int i = 0; i < 4; i++) {
         ONE(del.topics, {.name = S("a")});

@@ -87,6 +87,8 @@ public class BrokerConfigs {
     public static void main(String[] arguments) throws Exception {
         Properties properties = new Properties();
         properties.put("bootstrap.servers", arguments[0]);
+        properties.put("request.timeout.ms", "60000"); // Longer than a machine stands still.
+        properties.put("default.api.timeout.ms", "180000");
         try (Admin admin = Admin.create(properties); BufferedReader in = new BufferedReader(new InputStreamReader(System.in))) {
             for (String line = in.readLine(); line != null; line = in.readLine())
                 System.out.println(answer(admin, line.split(" ")).replace('\n', ' '));

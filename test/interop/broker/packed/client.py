@@ -117,10 +117,10 @@ def about_size(peer):
 
 
 def main():
-    admin = KafkaAdminClient(bootstrap_servers=ADDRESS)
+    admin = KafkaAdminClient(bootstrap_servers=ADDRESS, request_timeout_ms=120000, bootstrap_timeout_ms=120000)
     admin.create_topics([NewTopic("compacted", 1, 1, topic_configs={"cleanup.policy": "compact"}),
                          NewTopic("plain", 1, 1), NewTopic("timed", 1, 1)])
-    peer = Peer(int(ADDRESS.split(":")[1]), timeout_s=30)
+    peer = Peer(int(ADDRESS.split(":")[1]))
     for topic in ("compacted", "plain", "timed"):
         until = time.monotonic() + 80
         while peer.produce(batch("gzip", [record(0)], base_ms=1000), topic) != NONE and time.monotonic() < until:

@@ -34,7 +34,9 @@ func number(text string) int {
 }
 
 func open(bootstrap string, options ...kgo.Opt) *kgo.Client {
-	client, err := kgo.NewClient(append(options, kgo.SeedBrokers(bootstrap))...)
+	// Longer than a machine stands still.
+	client, err := kgo.NewClient(append(options, kgo.SeedBrokers(bootstrap), kgo.RequestTimeoutOverhead(time.Minute),
+		kgo.RetryTimeout(3*time.Minute))...)
 	must(err)
 	return client
 }

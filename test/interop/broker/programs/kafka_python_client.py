@@ -6,9 +6,12 @@ import threading
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 
+# Longer than a machine stands still.
+PATIENT = {"request_timeout_ms": 100000, "bootstrap_timeout_ms": 100000}
+
 
 def create(bootstrap, topic, partitions):
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap, **PATIENT)
     admin.create_topics([NewTopic(topic, int(partitions), 1)])
     admin.close()
 
@@ -17,7 +20,7 @@ def produce(bootstrap, topic, codecs, first, count):
     number = int(first)
     for codec in codecs.split(","):
         producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, linger_ms=5,
-                                 compression_type=None if codec == "none" else codec)
+                                 compression_type=None if codec == "none" else codec, **PATIENT)
         sent = []
         for _ in range(int(count)):
             value = None if number % 1000 == 999 else (f"value-{number}-" + "x" * (number % 97)).encode()
@@ -43,7 +46,7 @@ def member(bootstrap, topic, group):
     threading.Thread(target=lambda: (sys.stdin.readline(), stopping.set()), daemon=True).start()
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=group, auto_offset_reset="earliest",
                              enable_auto_commit=False, heartbeat_interval_ms=300, session_timeout_ms=120000,
-                             max_poll_records=2000)
+                             max_poll_records=2000, **PATIENT)
     consumer.subscribe([topic], listener=Listener())
     while not stopping.is_set():
         batches = consumer.poll(timeout_ms=100)
