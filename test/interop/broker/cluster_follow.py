@@ -18,6 +18,7 @@ from harness.cluster import Cluster  # noqa: E402
 DELETE_RECORDS = 21
 OURS, SECOND, THIRD = 1, 2, 3
 TOPIC, PARTED, DELETED = "followed", "parted", "deleted"
+LIMIT_MS = 120000  # Of a request that waits for followers: longer than a machine stands still.
 LONE = 40  # Batches that only our broker has.
 # What it says when it cuts its log, and when it begins anew.
 CUT = {"rookery": "truncated at offset {},", "apache": "Truncating to offset {}\n"}
@@ -26,10 +27,10 @@ ANEW = {"rookery": "begins anew at offset {}", "apache": "to the current leader'
 
 def produce(port, topic, count, acks, value):
     """count batches of one record each; the last one's answer."""
-    peer = Peer(port, timeout_s=60)
+    peer = Peer(port)
     for number in range(count):
         records = batch([record(value=b"%s %d" % (value, number))])
-        body = text(None) + struct.pack(">hii", acks, 20000, 1) + text(topic) + struct.pack(">iii", 1, 0, len(records)) + records
+        body = text(None) + struct.pack(">hii", acks, LIMIT_MS, 1) + text(topic) + struct.pack(">iii", 1, 0, len(records)) + records
         reply = peer.ask(PRODUCE, 7, body)
     peer.close()
     return struct.unpack_from(">hq", reply, 4 + 2 + len(topic) + 4 + 4)
@@ -37,8 +38,8 @@ def produce(port, topic, count, acks, value):
 
 def delete_records(port, topic, offset):
     """(log start, error)"""
-    body = struct.pack(">i", 1) + text(topic) + struct.pack(">iiqi", 1, 0, offset, 20000)
-    peer = Peer(port, timeout_s=60)
+    body = struct.pack(">i", 1) + text(topic) + struct.pack(">iiqi", 1, 0, offset, LIMIT_MS)
+    peer = Peer(port)
     reply = peer.ask(DELETE_RECORDS, 1, body)
     peer.close()
     return struct.unpack_from(">qh", reply, 4 + 4 + 2 + len(topic) + 4 + 4)
@@ -109,7 +110,7 @@ def starts_late(t, c):
     t.equal(delete_records(c.port(SECOND), DELETED, 300), (300, 0), "the first 300 are deleted")
     c.start(OURS)
     c.wait_in_sync(DELETED)
-    t.check(ANEW[c.kind(OURS)].format(300) in c.log(OURS), "ours begins anew where the leader's log begins")
+    c.wait_until(lambda: ANEW[c.kind(OURS)].format(300) in c.log(OURS), "ours begins anew where the leader's log begins", 20)
     t.equal(produce(c.port(SECOND), DELETED, 5, -1, b"late"), (0, 324), "it goes on")
 
 

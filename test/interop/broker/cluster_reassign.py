@@ -210,6 +210,8 @@ def timed(t, c, moves):
         what = f"{topic}: {size} bytes from {leader} ({c.kind(leader)}) to {mover} ({c.kind(mover)}) in {took[topic]:.1f} s, {least:.1f} at least"
         t.say(what)
         t.check(took[topic] >= least, f"timed: {topic} keeps to the rate", what)
+    for topic, (_leader, mover) in TIMED.items():
+        moves.wait(topic, {0: [mover]})  # The tool asks any broker.
     moves.verify(plan, "timed")
     t.equal([c.znode(f"/config/{kind}/{name}")["config"] for kind, names in (("topics", TIMED), ("brokers", c.members)) for name in names],
             [{"min.insync.replicas": "1"}] * len(TIMED) + [{}] * len(c.members), "timed: --verify takes the throttle off")

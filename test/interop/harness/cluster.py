@@ -266,7 +266,8 @@ class Cluster:
         return found if error == 0 else {}
 
     def leader(self, topic, partition, number=None):
-        return self.partitions(topic, number)[partition].leader
+        state = self.partitions(topic, number).get(partition)
+        return state and state.leader  # None where the broker does not know the topic yet.
 
     def wait_known(self):
         """Until every broker that is awake knows all of them."""
@@ -374,9 +375,8 @@ class Cluster:
 
     def committed(self, group, topic):
         """{partition: offset} by the group's coordinator."""
-        indices = sorted(self.partitions(topic))
-
         def told():
+            indices = sorted(self.partitions(topic))  # None, by a broker that has just started and does not know the topic yet.
             error, offsets = kafka_wire.committed(self.port(self.coordinator(group)), group, topic, indices)
             return offsets if error == 0 else None
 

@@ -104,11 +104,13 @@ def whole(t, c, seen):
     seen.run("kafka3", "reassign", "--reassignment-json-file", plan(t, 1, 3, 2), "--execute")
     c.wait_until(lambda: list(c.partitions("u")[0].replicas) == [3, 2], "u has moved")
     c.wait_in_sync()
+    c.wait_agreed("u")  # A tool asks any broker.
     seen.run("kafka3", "reassign", "--reassignment-json-file", plan(t, 1, 3, 2), "--verify")
     seen.run("kafka4", "reassign", "--reassignment-json-file", plan(t, 2, 3, 9), "--execute")
     seen.run("kafka3", "topics", "--alter", "--topic", "u", "--partitions", "2", "--replica-assignment", "0:1,2:1")
     c.wait_until(lambda: len(c.partitions("u")) == 2, "u has another partition")
     c.wait_in_sync()
+    c.wait_agreed("u")
     seen.both("topics", "--describe", "--topic", "u")
 
 
@@ -140,6 +142,7 @@ def back(c, seen):
     seen.title("all are back")
     seen.run("kafka3", "elect", "--election-type", "preferred", "--all-topic-partitions")
     c.wait_until(lambda: all(state.leader == state.replicas[0] for state in c.partitions("t").values()), "preferred leaders")
+    c.wait_agreed("t", "u")
     described(seen)
     seen.both("offsets", "--topic", "t")
     seen.run("kafka3", "groups", "--describe", "--group", "g")
