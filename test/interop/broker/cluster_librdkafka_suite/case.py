@@ -88,7 +88,7 @@ def case(t):
         cluster = Cluster(t, [t.target] * 3, name=scenario, num__partitions=4,
                           each={number: {"broker__rack": f"RACK{number}"} for number in (1, 2, 3)}, auto__create__topics__enable=creates,
                           # Else records of 1970, as some tests have, go with the first look, half a minute after a start.
-                          log__retention__ms=-1, replica__lag__time__max__ms=30000,
+                          log__retention__ms=-1,
                           replica__selector__class="org.apache.kafka.common.replica.RackAwareReplicaSelector")
         cluster.start()
         results += run(t, program, home, cluster, scenario, [name for name in wanted if name != IN_PARTS])
