@@ -17,7 +17,8 @@ class Weather:
         self.proxy = Proxy(t)
         self.e = Ensemble(t, kinds, name=name, ports=self.proxy.port, syncLimit=8,
                           initLimit=16)  # As long do followers try to reach a leader that has given up.
-        self.e.start_led_by(3)
+        self.e.start(1, 3)  # 3 leads, unless the machine stands still for longer than these limits.
+        self.e.start(2)
         t.run(t.python_program("harness/tree.py", "write", self.e.address(1), 3, 300), "write")
         self.load = Load(t, self.e.addresses, sync="weak")
         self.load.wait_progress()
