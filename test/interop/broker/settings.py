@@ -4,6 +4,7 @@ afterwards with its sources, for one broker and for all, and that topics without
 import re
 
 from harness import kafka_wire, places
+from harness.zk import SESSION_MS
 
 # Not asked: a topic's value after a broker's own setting is deleted. Apache's broker tells the deleted one, as if it were the default of all.
 COMMANDS = """
@@ -129,7 +130,8 @@ MASKS = ((r"@[0-9a-f]+", "@X"), (r"127\.0\.0\.1:\d+", "HOST"), (r"PLAINTEXT://\S
 
 def told(t, kind, role):
     keeper = t.keeper("apache", f"keeper-{role}")
-    broker = t.broker(keeper, kind, f"broker-{role}")
+    # Apache's broker never ends, nor answers, when its session expires in its start.
+    broker = t.broker(keeper, kind, f"broker-{role}", zookeeper__session__timeout__ms=SESSION_MS)
     t.equal(kafka_wire.create_topic(broker.port, "t", 1, 1)[0], 0, f"{role}: a topic")
     lines = t.run(t.java_program("broker/java/BrokerConfigs.java", "kafka3", f"127.0.0.1:{broker.port}"), f"configs-{role}", 300,
                   feed="\n".join(COMMANDS) + "\n")
