@@ -1,35 +1,30 @@
-/* Any bytes as a snapshot, in pieces whose size the first byte tells. The second byte says whether
- * a right seal is put behind them, which chance would never find. */
-#include "base/assert.h"
+/* Any bytes as a snapshot, with or without a right seal behind them, which chance would never find.
+ */
+#include "test/snapshot_fuzz.h"
+
 #include "base/bytes.h"
 #include "base/checksum.h"
-#include "keeper/snapshot_reader.h"
-#include "keeper/snapshot_writer.h"
-
-enum { arena_bytes = 1 << 20, file_bytes_max = 1 << 16, end_bytes = 5 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static _Alignas(16) uint8_t memory[arena_bytes];
-static uint8_t file[file_bytes_max];
-
-static size_t make_file(struct slice input, bool sealed)
+static size_t make_file(struct slice input, bool ends, uint8_t *file)
 {
-    size_t size = min_size(input.size, file_bytes_max - end_bytes - snapshot_seal_bytes);
+    size_t size = min_size(input.size,
+                           snapshot_fuzz_bytes_max - snapshot_fuzz_end_bytes - snapshot_seal_bytes);
     memcpy(file, input.data, size);
-    if (!sealed)
+    if (!ends)
         return size;
-    memcpy(file + size, "\0\0\0\1/", end_bytes);
-    size += end_bytes;
+    memcpy(file + size, snapshot_fuzz_end, snapshot_fuzz_end_bytes);
+    size += snapshot_fuzz_end_bytes;
     store_u64(file + size, checksum_adler32(1, slice_of(file, size)));
-    memcpy(file + size + 8, "\0\0\0\1/", end_bytes);
+    memcpy(file + size + 8, snapshot_fuzz_end, snapshot_fuzz_end_bytes);
     return size + snapshot_seal_bytes;
 }
 
-static enum err read_file(struct snapshot_reader *reader, size_t size, size_t piece_size)
+static enum err read_file(struct snapshot_reader *reader, struct slice file, size_t piece_size)
 {
-    for (size_t at = 0; at < size; at += piece_size) {
-        const struct slice piece = slice_of(file + at, min_size(piece_size, size - at));
+    for (size_t at = 0; at < file.size; at += piece_size) {
+        const struct slice piece = slice_of(file.data + at, min_size(piece_size, file.size - at));
         const enum err err = snapshot_reader_feed(reader, piece);
         if (err != ERR_OK)
             return err;
@@ -37,45 +32,9 @@ static enum err read_file(struct snapshot_reader *reader, size_t size, size_t pi
     return snapshot_reader_finish(reader);
 }
 
-/* What was read can be written. */
-static void write_again(struct keeper *keeper)
-{
-    static uint8_t slice[snapshot_slice_bytes_min];
-    struct snapshot_writer writer;
-    enum err err = snapshot_writer_init(&writer, keeper);
-    assert(err == ERR_OK);
-    size_t size = 1;
-    while (err == ERR_OK && size > 0)
-        err = snapshot_writer_next(&writer, slice, sizeof slice, &size);
-    assert(err == ERR_OK);
-    snapshot_writer_deinit(&writer);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size < 2)
-        return 0;
-    const size_t file_size = make_file(slice_of(data + 2, size - 2), data[1] % 2 == 0);
-    struct heap heap;
-    heap_init(&heap, (struct heap_options){.limit_bytes = 64 << 20});
-    struct arena arena;
-    arena_init(&arena, memory, sizeof memory);
-    struct keeper keeper;
-    enum err err =
-        keeper_init(&keeper, &heap,
-                    (struct keeper_options){
-                        .memory_bytes_max = 1 << 20, .tick_ms = 2000, .record_bytes_max = 1 << 20},
-                    0);
-    assert(err == ERR_OK);
-    struct snapshot_reader reader;
-    snapshot_reader_init(&reader, &keeper, &arena, 77, 0);
-    err = read_file(&reader, file_size, (size_t)data[0] + 1);
-    assert(err == ERR_OK || reader.reason != NULL);
-    snapshot_reader_deinit(&reader);
-    keeper_start(&keeper, 0, 0);
-    if (err == ERR_OK)
-        write_again(&keeper);
-    keeper_deinit(&keeper);
-    assert(heap.block_count == 0);
+    static const struct snapshot_fuzz fuzz = {snapshot_reader_init, make_file, read_file};
+    snapshot_fuzz_play(&fuzz, slice_of(data, size));
     return 0;
 }
